@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from alerts.acts.authoring import store_draft
 from alerts.domain.alert import READABLE
 from alerts.domain.rules import end_of
 from alerts.store.subscriptions import NEVER, Subscription
 from exchange.kernel.actor import Actor
-from exchange.log.tables import LogEntry
 from schemas.alerts.messages import AlertContent
 from schemas.terms import AlertState
 from schemas.values.identifiers import uuid7
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 
 def make_content(**changes: Any) -> dict[str, Any]:
@@ -93,17 +90,9 @@ def plant_alert(taskforce: Taskforce, member_id: str, state: AlertState, **chang
         return stored.alert_id
 
 
-def reasons_of(answer: TestResponse) -> set[str]:
-    """The names of the rules that a refusal tells of."""
-    assert answer.status_code == 403, answer.text
-    return {reason["code"] for reason in answer.get_json()["reasons"]}
-
-
 def logged(taskforce: Taskforce, member_id: str, kind: str, alert_id: str | None = None) -> list[dict[str, Any]]:
     """What the log says to a member of events of a kind, the oldest first; of one alert if it is given."""
-    with taskforce.database.reading() as session:
-        found = select(LogEntry.view).where(LogEntry.member_id == member_id, LogEntry.kind == kind)
-        views = [json.loads(view or b"{}") for view in session.scalars(found.order_by(LogEntry.entry_id))]
+    views = taskforce.members[member_id].views(kind)
     return [view for view in views if alert_id in (None, view.get("alert_id"))]
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import func, select, text
 
 from alerts.acts.authoring import draw_reference
 from alerts.store.alerts import StoredAlert
-from tests.alerts.factories import draft, logged, make_content, read, reasons_of, release, step
+from tests.alerts.factories import draft, logged, make_content, read, release, step
 from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import reasons_of
 
 ACCOUNT = {"iban": "GB33BUKB20201555555555", "sort_code": "202015", "account_number": "55555555", "bic": "BUKBGB22"}
 REFUSED: list[tuple[str, str, dict[str, Any]]] = [

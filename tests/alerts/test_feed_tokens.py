@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import select, text
 
 from exchange.log.tables import LogEntry
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NewTaskforce = Callable[..., Taskforce]
 PATH, FEED = "/v1/feed-tokens", "/feeds/taskforce.atom"

@@ -24,8 +24,9 @@ from exchange.log.events import LogUnavailableError
 from exchange.web.context import attach_context
 from keys.statements.types import GroupState
 from schemas.terms import LegalGateway
-from tests.alerts.factories import draft, logged, make_content, read, reasons_of, release, step
+from tests.alerts.factories import draft, logged, make_content, read, release, step
 from tests.taskforce.founding import NEVER_SECONDS, Taskforce
+from tests.taskforce.members import reasons_of
 
 NewTaskforce = Callable[..., Taskforce]
 SOON = "2026-11-22T11:00:00Z"

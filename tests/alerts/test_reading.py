@@ -18,7 +18,8 @@ from keys.statements.types import MemberState
 from schemas.terms import AlertState, MemberKind
 from schemas.values.identifiers import uuid7
 from tests.alerts.factories import draft, logged, make_content, plant_alert, read, release, step
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NewTaskforce = Callable[..., Taskforce]
 CELL = {"groups": ["cell"], "kinds": []}

@@ -14,7 +14,8 @@ from tests.acceptance import Report, search_for_identifiers
 from tests.lawful_action.lists import needles_of, read_lists, write_lists
 from tests.lawful_action.seen import differences, lines_of
 from tests.lawful_action.story import AGENCIES, NOTE, REVIEWER, Police, Story
-from tests.taskforce.homes import MemberHomes, Ran, now
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran, now
 
 
 class InOneProcess:

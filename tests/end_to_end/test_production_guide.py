@@ -27,7 +27,7 @@ from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import SCRIPTS
-from tests.taskforce.homes import run_member, write_secret_file
+from tests.taskforce.member_program import run_member, write_secret_file
 from tests.typed import run_typed
 
 ROOT = Path(__file__).resolve().parent.parent.parent

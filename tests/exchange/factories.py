@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from schemas.submissions import SubmissionEnvelope
 from schemas.values.encoding import to_base64
-
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(**by)
 
 
 def make_envelope(**changes: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import pytest
 from edge.setup import OpenRouteError
 from exchange.programs.application import create_app
 from exchange.web import access
-from exchange.web.context import Context
 from exchange.web.pages import Blueprint
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from tests.exchange.matrix.cells import Caller, Dimensions, Tenant, is_in_slice
@@ -91,9 +90,7 @@ def test_a_route_without_a_rule_stops_the_start(new_taskforce: Callable[..., Tas
     taskforce = new_taskforce()
     blueprint = Blueprint("new", __name__)
     blueprint.route("/v1/new")(lambda: "open")
-    context = Context(
-        taskforce.settings, taskforce.database, taskforce.receipt_key, taskforce.clock, lambda *_: 0, bytes(32)
-    )
+    context = taskforce.make_context(taskforce.database)
     with pytest.raises(OpenRouteError, match="/v1/new"):
         create_app(context, [blueprint])
 

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from keys.signatures.messages import new_nonce, sign_request
-from tests.fuzz.services import Service, utc_now
+from tests.fuzz.services import Service
 from tests.fuzz.values import ANY_TEXTS, ANY_VALUES, SchemaValues, draw
+from tests.taskforce.clock import utc_now
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
@@ -24,17 +22,12 @@ from typing import Any
 
 import msgspec
 
-from alerts.composition import blueprints
 from alerts.feeds.fixed_objects import TLP_MARKINGS
 from alerts.feeds.storing import open_collections
 from alerts.store.alerts import StoredAlert
-from alerts.store.notices import count_notices
 from edge.serving import Server
-from exchange.configuration.settings import Settings
-from exchange.kernel.session import create_database
+from exchange.kernel.session import LOG_STALE_SECONDS
 from exchange.membership.feed_tokens import make_feed_token
-from exchange.programs.application import create_app
-from exchange.web.context import Context
 from keys.holder import store
 from keys.holder.serving import HolderServer
 from keys.holder.settings import HolderConfig, HolderSettings
@@ -50,11 +43,14 @@ from tests.exchange.corrections.taking_back import make_assessment, make_outcome
 from tests.exchange.factories import make_envelope, make_rows, make_token
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.registrars.faulty_holders import FaultyHolders
+from tests.exchange.requests.factories import NO_TRACE, make_answer, make_request
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
-from tests.exchange.requests.scenario import NO_TRACE, make_answer, make_request
 from tests.keys.factories import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import make_elements, migrate
-from tests.taskforce.founding import URL, MemberSimulator, Taskforce
+from tests.load.served import free_port
+from tests.taskforce.clock import utc_now
+from tests.taskforce.founding import LOG_SIGNER, URL, ExchangeKeys, Taskforce
+from tests.taskforce.members import MemberSimulator
 
 UNLIMITED = 1_000_000
 _EVALUATIONS = 10**12
@@ -84,11 +80,6 @@ class Service:
     samples: dict[str, Callable[[], Any]]
     log_file: Path
     feed_token: str = field(default="", repr=False)
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 @contextmanager
@@ -272,14 +263,6 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, default=msgspec.to_builtins))
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
 @contextmanager
 def _server(name: str, folder: Path) -> Iterator[int]:
     port = free_port()
@@ -338,24 +321,13 @@ def _read_document(port: int) -> dict[str, Any]:
 def serve_exchange(folder: Path, port: int) -> None:
     """Serve the exchange of the folder until SIGTERM."""
     told = json.loads((folder / "exchange.json").read_text())
-    settings = Settings(
-        home=folder,
-        exchange_id="test",
-        url=URL,
-        log_origin="exchange.test/log",
-        log_vkey="",
-        root=Root.parse(told["root"]),
-        database_url=told["database_url"],
-        requests_per_minute=told["limit"],
-        feed_requests_per_minute=told["limit"],
-        enrolments_per_minute=told["limit"],
-        unsigned_requests_per_minute=told["limit"],
-    )
     receipt_key = SigningKey.from_seed(from_base64(told["receipt_seed"], 32))
+    keys = ExchangeKeys(Root.parse(told["root"]), receipt_key, LOG_SIGNER)
 
     def make() -> Any:
-        database = create_database(settings.database_url)
-        return create_app(Context(settings, database, receipt_key, utc_now, count_notices, bytes(32)), blueprints())
+        limits = ("requests", "feed_requests", "enrolments", "unsigned_requests")
+        told_limits = {f"{name}_per_minute": told["limit"] for name in limits}
+        return Taskforce(told["database_url"], folder, utc_now, LOG_STALE_SECONDS, keys, **told_limits).app
 
     Server(make, host="127.0.0.1", port=port, workers=told["workers"], threads=4).run()
 

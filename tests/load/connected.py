@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,9 @@ from member.identity.home import Home
 from member.transport.channel import Identity
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope, make_rows
+from tests.taskforce.clock import utc_now
 
 ANSWERED_WITHIN = 120.0
-
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 @dataclass

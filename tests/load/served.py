@@ -16,30 +16,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from alerts.composition import blueprints
-from alerts.store.notices import count_notices
 from edge.logs import configure_logs
 from edge.serving import Server
-from exchange.configuration.settings import Settings
-from exchange.kernel.leases import acquire_lease, release_lease
-from exchange.kernel.session import create_database
-from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import CARRIED_TICKS, Sequencer
-from exchange.programs.application import create_app
-from exchange.web.context import Context
+from exchange.kernel.session import LOG_STALE_SECONDS
+from exchange.log.sequencer import CARRIED_TICKS
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
-from tests.load.connected import Connected, utc_now
-from tests.taskforce.founding import Taskforce
-from tlog.notes import NoteSigner
+from tests.load.connected import Connected
+from tests.taskforce.clock import utc_now
+from tests.taskforce.founding import LOG_SIGNER, ExchangeKeys, Taskforce
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS, THREADS = 2, 8
@@ -53,8 +45,6 @@ class Served:
 
     taskforce: Taskforce
     url: str
-    signer: NoteSigner
-    head_file: HeadFile
 
     def connected(self, member_id: str) -> Connected:
         """A member's analyst, one request at a time."""
@@ -70,28 +60,18 @@ class Served:
 
     def tick(self) -> None:
         """Give all that waits for the log its place."""
-        with self.taskforce.database.transaction() as session:
-            lease = acquire_lease(session, "sequencer", "test", utc_now(), timedelta(seconds=60))
-        assert lease is not None
-        sequencer = Sequencer(self.taskforce.database, self.signer, self.head_file)
-        for _ in range(CARRIED_TICKS + 1):
-            sequencer.tick(utc_now(), lease)
-        with self.taskforce.database.transaction() as session:
-            release_lease(session, lease)
+        self.taskforce.tick(CARRIED_TICKS + 1)
 
 
 @contextmanager
 def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads: int = THREADS) -> Iterator[Served]:
     """Serve a taskforce whose clock is the real one until the block ends."""
     port = free_port()
-    url, origin = f"http://127.0.0.1:{port}", "exchange.test/log"
-    signer = NoteSigner(origin, bytes(range(32)))
-    settings = taskforce.settings
+    url = f"http://127.0.0.1:{port}"
     told = {
-        "database_url": settings.database_url,
-        "registrars": settings.root.to_wire(),
+        "database_url": taskforce.settings.database_url,
+        "registrars": taskforce.root.to_wire(),
         "receipt_key": base64.b64encode(taskforce.receipt_key.to_seed()).decode(),
-        "log_vkey": str(signer.verifier_key),
         "port": port,
         "workers": workers,
         "threads": threads,
@@ -99,14 +79,12 @@ def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads
     file = folder / "served.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps(told))
-    head_file = HeadFile(folder / "signed-head", signer)
-    head_file.create()
     with (folder / "served.log").open("wb") as output:
         command = [sys.executable, "-m", "tests.load.served", str(file)]
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         _wait_until_ready(f"{url}/readyz", process, folder / "served.log")
-        yield Served(taskforce, url, signer, head_file)
+        yield Served(taskforce, url)
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -134,25 +112,22 @@ def main(file: Path) -> None:
     """Serve as the file says, until SIGTERM, with logs as in production."""
     configure_logs()
     told: dict[str, Any] = json.loads(file.read_text())
-    settings = Settings(
-        home=file.parent,
-        exchange_id="test",
-        url=f"http://127.0.0.1:{told['port']}",
-        log_origin="exchange.test/log",
-        log_vkey=told["log_vkey"],
-        root=Root.parse(told["registrars"]),
-        database_url=told["database_url"],
-        requests_per_minute=_REQUESTS_PER_MINUTE,
-        feed_requests_per_minute=_REQUESTS_PER_MINUTE,
-        unsigned_requests_per_minute=_REQUESTS_PER_MINUTE,
-    )
     receipt_key = SigningKey.from_seed(base64.b64decode(told["receipt_key"]))
+    keys = ExchangeKeys(Root.parse(told["registrars"]), receipt_key, LOG_SIGNER)
 
     def make_application() -> Any:
-        context = Context(
-            settings, create_database(settings.database_url), receipt_key, utc_now, count_notices, bytes(32)
+        taskforce = Taskforce(
+            told["database_url"],
+            file.parent,
+            utc_now,
+            LOG_STALE_SECONDS,
+            keys,
+            url=f"http://127.0.0.1:{told['port']}",
+            requests_per_minute=_REQUESTS_PER_MINUTE,
+            feed_requests_per_minute=_REQUESTS_PER_MINUTE,
+            unsigned_requests_per_minute=_REQUESTS_PER_MINUTE,
         )
-        return create_app(context, blueprints())
+        return taskforce.app
 
     Server(
         make_application, host="127.0.0.1", port=told["port"], workers=told["workers"], threads=told["threads"]

@@ -22,8 +22,9 @@ from member.log.verify import LoggedReceipt, LogVerifier
 from member.transport.channel import shown_token
 from schemas.values.identifiers import uuid7
 from tests.filled_databases import create_postgresql_database
-from tests.load.connected import Connected, submission_body, utc_now
+from tests.load.connected import Connected, submission_body
 from tests.load.served import Served, serve
+from tests.taskforce.clock import utc_now
 from tests.taskforce.founding import Taskforce
 
 MEMBERS = tuple(f"bank-{number:02d}" for number in range(16))
@@ -137,7 +138,7 @@ def test_sixteen_banks_upload_at_once_and_each_is_told_every_overlap(served: Ser
     served.tick()
     for member in MEMBERS[::4]:
         payloads = (base64.b64decode(part["receipt"]["payload"]) for part in answers[member])
-        signer = served.signer
+        signer = served.taskforce.log_signer
         verifier = LogVerifier(
             served.client(member),
             member_id=member,

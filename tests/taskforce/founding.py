@@ -1,37 +1,38 @@
-"""A taskforce in one process: real keys, real signatures, the real application on a real database. No mocks.
+"""The founding of a taskforce: real keys, real signatures, the real application on a real database. No mocks.
 
-`Taskforce` is the exchange with its registrars; `MemberSimulator` is a member that signs its requests as the member
-program does.
+`Taskforce` is the exchange with its registrars, its members and its log, in this process. Whatever a test needs beside
+it is built on it: scenarios on members that it simulates (`members`), or homes that the real member program works in
+and key holders that run (`homes`).
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
-import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
 from alerts.store.notices import count_notices
 from exchange.configuration.settings import Settings
+from exchange.kernel.leases import acquire_lease, release_lease
 from exchange.kernel.session import Database, create_database
+from exchange.log.head_file import HeadFile
+from exchange.log.sequencer import Sequencer, TickResult
 from exchange.membership.statements import next_sequence
 from exchange.programs.application import create_app
 from exchange.registrars.accept import accept_statement
 from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
 from exchange.web.context import Context
 from keys.oprf import threshold
-from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from keys.statements.envelopes import Registrar, Root, sign_statement
 from keys.statements.types import (
@@ -42,142 +43,39 @@ from keys.statements.types import (
     GroupStatement,
     MemberState,
     MemberStatement,
-    RepresentativeState,
-    StatedRepresentative,
     to_payload,
 )
 from schemas.holders import Holder
 from schemas.terms import GroupKind, MemberKind, Role, Sector
-from schemas.values.canonical import canonical_json
-from schemas.values.encoding import to_base64
-from schemas.values.identifiers import uuid7
-from tests.exchange.factories import Clock, make_envelope, make_rows
 from tests.tables import make_tables
+from tests.taskforce.clock import Clock
+from tests.taskforce.members import USUAL_ROLES, MemberSimulator, encode_json
+from tlog.notes import NoteSigner
 
 URL = "https://exchange.test"
+ORIGIN = "exchange.test/log"
+LOG_SIGNER = NoteSigner(ORIGIN, bytes(32))
 NEVER_SECONDS = 10**9
-ANALYST = frozenset({Role.SUBMITTER, Role.INVESTIGATOR, Role.AUTHOR})
-AUTHORISER = frozenset({Role.AUTHORISER, Role.RELEASER})
 
 
-def _encoded(value: object) -> bytes:
-    """As JSON, messages too."""
-    return json.dumps(value, default=msgspec.to_builtins).encode()
+@dataclass(frozen=True)
+class ExchangeKeys:
+    """The registrars that an exchange believes, and its own keys: for receipts, and for its log."""
 
+    root: Root
+    receipt_key: SigningKey
+    log_signer: NoteSigner
 
-@dataclass
-class MemberSimulator:
-    """A member with an analyst and an authoriser. `send` signs; everything else is built on it."""
-
-    taskforce: Taskforce
-    member_id: str
-    keys: dict[str, SigningKey] = field(default_factory=dict)
-    encryption_key: bytes = b""
-    private_key: EncryptionKey = field(default_factory=EncryptionKey.generate)
-    kind: MemberKind = MemberKind.FINANCIAL_INSTITUTION
-    sector: Sector = Sector.BANKING
-
-    def __post_init__(self) -> None:
-        self.keys = {name: SigningKey.generate() for name in ("analyst", "authoriser")}
-        self.encryption_key = self.private_key.public_bytes
-
-    def copy(self, taskforce: Taskforce) -> Self:
-        """The same member in a copy of its taskforce."""
-        made = copy(self)
-        made.taskforce, made.keys = taskforce, dict(self.keys)
-        return made
-
-    def send(
-        self,
-        method: str,
-        target: str,
-        value: Any = None,
-        *,
-        body: bytes | None = None,
-        as_name: str = "analyst",
-        idempotency_key: str | None = None,
-        nonce: str | None = None,
-        app: Any = None,
-    ) -> TestResponse:
-        """One signed request; `value` is sent as JSON, or `body` as it is."""
-        content = (b"" if value is None else _encoded(value)) if body is None else body
-        return self.taskforce.send(
-            method,
-            target,
-            content,
-            key_id=f"{self.member_id}/{as_name}",
-            key=self.keys[as_name],
-            idempotency_key=idempotency_key,
-            nonce=nonce,
-            app=app,
-        )
-
-    def submit(self, tokens: Iterable[bytes], *, rows: Sequence[Any] | None = None, **options: Any) -> TestResponse:
-        """Submit tokens under a good envelope; `envelope` holds changes to it."""
-        value = self.submission(tokens, rows=rows, **options.pop("envelope", {}))
-        value |= options.pop("fields", {})
-        return self.send("POST", "/v1/submissions", value, **options)
-
-    def submission(
-        self, tokens: Iterable[bytes], *, rows: Sequence[Any] | None = None, **envelope: Any
-    ) -> dict[str, Any]:
-        """The body of a submission."""
-        return {
-            "submission_id": uuid7(),
-            "part": 0,
-            "envelope": make_envelope(**envelope),
-            "rows": make_rows(tokens) if rows is None else rows,
-        }
-
-    def hits(self, query: str = "") -> list[dict[str, Any]]:
-        """Every hit, page by page."""
-        found: list[dict[str, Any]] = []
-        cursor = ""
-        while True:
-            joined = "&".join(part for part in (query, cursor) if part)
-            answer = self.send("GET", "/v1/hits" + (f"?{joined}" if joined else ""))
-            assert answer.status_code == 200, answer.text
-            page = answer.get_json()
-            found += page["hits"]
-            if page["next"] is None:
-                return found
-            cursor = f"cursor={page['next']}"
-
-    def representatives(self) -> tuple[StatedRepresentative, ...]:
-        """As the registrars state them."""
-        roles = {"analyst": ANALYST, "authoriser": AUTHORISER}
-        return tuple(
-            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, roles[name], RepresentativeState.ACTIVE)
-            for name, key in self.keys.items()
-        )
-
-    def claim(self, code: str, **changes: Any) -> dict[str, Any]:
-        """The body that answers an enrolment code."""
-        roles = {"analyst": sorted(ANALYST), "authoriser": sorted(AUTHORISER)}
-        people = []
-        for name, key in self.keys.items():
-            proved = {
-                "member_id": self.member_id,
-                "code_sha256": hashlib.sha256(code.encode()).hexdigest(),
-                "encryption_key": to_base64(self.encryption_key),
-                "public_key": to_base64(key.public_bytes),
-                "roles": roles[name],
-            }
-            proof = key.sign(b"exchange-enrolment-v1\0" + canonical_json(proved))
-            people.append(
-                {
-                    "representative_id": f"{self.member_id}/{name}",
-                    "public_key": to_base64(key.public_bytes),
-                    "roles": roles[name],
-                    "proof": to_base64(proof),
-                }
-            )
-        body = {"code": code, "member_id": self.member_id, "encryption_key": to_base64(self.encryption_key)}
-        return {**body, "representatives": people, **changes}
+    @classmethod
+    def generate(cls, registrars: Mapping[str, SigningKey]) -> Self:
+        """New keys of an exchange under registrars who must all sign."""
+        people = tuple(Registrar(name, key.public_bytes) for name, key in registrars.items())
+        return cls(Root(len(people), people), SigningKey.generate(), LOG_SIGNER)
 
 
 class Taskforce:
-    """The exchange on a new database, with two registrars of whom both must sign.
+    """The exchange on a database, whose tables are made if there are none; with two registrars of whom both must sign,
+    unless the exchange's `keys` are given. `settings` are those of the exchange that a test changes.
 
     No worker ticks here, so that the log counts as standing still only after `log_stale_seconds` that a test gives.
     """
@@ -188,21 +86,21 @@ class Taskforce:
         home: Path,
         clock: Callable[[], datetime] | None = None,
         log_stale_seconds: int = NEVER_SECONDS,
+        keys: ExchangeKeys | None = None,
+        **settings: Any,
     ) -> None:
         self.clock = clock or Clock()
-        self.registrars = {name: SigningKey.generate() for name in ("necc", "reviewer")}
-        people = tuple(Registrar(name, key.public_bytes) for name, key in self.registrars.items())
-        self.root = Root(len(people), people)
-        self.receipt_key = SigningKey.generate()
+        self.registrars = {} if keys else {name: SigningKey.generate() for name in ("necc", "reviewer")}
+        keys = keys or ExchangeKeys.generate(self.registrars)
+        self.root, self.receipt_key, self.log_signer = keys.root, keys.receipt_key, keys.log_signer
         self.webhook_key = secrets.token_bytes(32)
+        told: dict[str, Any] = {"exchange_id": "test", "url": URL, "log_origin": ORIGIN} | settings
         self.settings = Settings(
             home=home,
-            exchange_id="test",
-            url=URL,
-            log_origin="exchange.test/log",
-            log_vkey="",
+            log_vkey=str(self.log_signer.verifier_key),
             root=self.root,
             database_url=database_url,
+            **told,
         )
         self.database = create_database(database_url, log_stale_seconds=log_stale_seconds)
         make_tables(self.database)
@@ -220,10 +118,46 @@ class Taskforce:
         made.members = {name: member.copy(made) for name, member in self.members.items()}
         return made
 
+    def make_context(self, database: Database) -> Context:
+        """What an application of the exchange is told."""
+        return Context(self.settings, database, self.receipt_key, self.clock, count_notices, self.webhook_key)
+
     def make_app(self, database: Database) -> Any:
         """Another worker on a database."""
-        context = Context(self.settings, database, self.receipt_key, self.clock, count_notices, self.webhook_key)
-        return create_app(context, blueprints())
+        return create_app(self.make_context(database), blueprints())
+
+    def change_settings(self, **changes: Any) -> None:
+        """Other settings from here on, with an application of which all is made anew."""
+        self.settings = dataclasses.replace(self.settings, **changes)
+        self.app = self.make_app(self.database)
+
+    def head_file(self) -> HeadFile:
+        """Where the last signed head of its log is kept, in the exchange's home; made if there is none."""
+        path = self.settings.head_file
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        head_file = HeadFile(path, self.log_signer)
+        if not path.exists():
+            head_file.create()
+        return head_file
+
+    def make_sequencer(self) -> Sequencer:
+        """A sequencer of its log."""
+        return Sequencer(self.database, self.log_signer, self.head_file())
+
+    def tick(self, times: int = 1) -> TickResult:
+        """Ticks of the log, by a sequencer of their own; the last of them. Waits for another that is at it."""
+        with self.database.transaction() as session:
+            lease = acquire_lease(session, "sequencer", secrets.token_hex(8), self.clock(), timedelta(seconds=60))
+        if lease is None:
+            time.sleep(0.01)
+            return self.tick(times)
+        try:
+            sequencer = self.make_sequencer()
+            ticked = [sequencer.tick(self.clock(), lease) for _ in range(times)]
+        finally:
+            with self.database.transaction() as session:
+                release_lease(session, lease)
+        return ticked[-1]
 
     def close(self) -> None:
         """Close the connections."""
@@ -250,7 +184,7 @@ class Taskforce:
                 "Content-Type": content_type,
             }
         signed = sign_request(
-            method, URL + target, headers, body, key_id, key, clock=self.clock, nonce=nonce or new_nonce()
+            method, self.settings.url + target, headers, body, key_id, key, clock=self.clock, nonce=nonce or new_nonce()
         )
         return self.send_unsigned(method, target, body, signed, app=app)
 
@@ -259,12 +193,14 @@ class Taskforce:
     ) -> TestResponse:
         """A request as it is."""
         client = (app or self.app).test_client()
-        answer: TestResponse = client.open(target, base_url=URL, method=method, data=body, headers=headers or {})
+        answer: TestResponse = client.open(
+            target, base_url=self.settings.url, method=method, data=body, headers=headers or {}
+        )
         return answer
 
     def send_as_registrar(self, name: str, method: str, target: str, value: Any = None) -> TestResponse:
         """A request signed by a registrar."""
-        body = b"" if value is None else _encoded(value)
+        body = b"" if value is None else encode_json(value)
         return self.send(method, target, body, key_id=f"registrar/{name}", key=self.registrars[name])
 
     def state(self, kind: str, subject: str, draft: Callable[[int], AnyStatement]) -> None:
@@ -298,9 +234,10 @@ class Taskforce:
         *,
         sector: Sector = Sector.BANKING,
         kind: MemberKind = MemberKind.FINANCIAL_INSTITUTION,
+        roles: Mapping[str, frozenset[Role]] = USUAL_ROLES,
     ) -> MemberSimulator:
-        """A member stated by the registrars."""
-        member = MemberSimulator(self, member_id, kind=kind, sector=sector)
+        """A member stated by the registrars, with a representative for each of `roles`."""
+        member = MemberSimulator(self, member_id, kind, sector, roles)
         self.members[member_id] = member
         self.state_member(member)
         return member
@@ -380,10 +317,18 @@ class Taskforce:
             ),
         )
 
-    def invite(self, member_id: str) -> str:
+    def invite(
+        self,
+        member_id: str,
+        name: str = "",
+        kind: str = "financial_institution",
+        sector: str = "banking",
+        *,
+        book: int = 1000,
+    ) -> str:
         """An enrolment code."""
-        invitation = Invitation(member_id, f"Member {member_id}", "financial_institution", "banking", 1000)
-        return issue_enrolment(self.database, invitation, url=URL, root=self.root, now=self.clock())
+        invitation = Invitation(member_id, name or f"Member {member_id}", kind, sector, book)
+        return issue_enrolment(self.database, invitation, url=self.settings.url, root=self.root, now=self.clock())
 
 
 def make_taskforce(database_url: str, home: Path, *member_ids: str) -> Taskforce:

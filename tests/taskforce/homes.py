@@ -1,4 +1,4 @@
-"""A whole taskforce in one process: real exchange and key holders behind WSGI, the real member program in front.
+"""Homes in which the real member program works, before the exchange and real key holders, all in one process.
 
 Everything lies in files under one folder, so that another process can open the same taskforce again.
 """
@@ -11,31 +11,21 @@ import json
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
 import msgspec
-from click.testing import CliRunner, Result
 from flask import Flask
 
-from alerts.composition import blueprints
 from edge.request_limits import LARGEST_LIMIT
-from exchange.configuration.settings import Settings
-from exchange.kernel.leases import acquire_lease
-from exchange.kernel.session import Database, create_database
-from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import CARRIED_TICKS, Sequencer
-from exchange.programs.application import create_app
-from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
+from exchange.kernel.session import LOG_STALE_SECONDS, Database
+from exchange.log.sequencer import CARRIED_TICKS
 from exchange.registrars.propose import propose_statement
-from exchange.web.context import Context
 from keys.holder import store as holder_store
 from keys.holder.ceremony import hold_ceremony
 from keys.holder.database import open_database
@@ -43,18 +33,16 @@ from keys.holder.settings import create_home, load_config, open_settings
 from keys.holder.web import create_app as create_holder_app
 from keys.signatures.ed25519 import SigningKey
 from keys.statements.keyring import ExchangeStatement, GroupState, GroupStatement, Root, parse_statement
-from member.commands.cli import cli
-from member.commands.shared.session import Session
 from member.transport.channel import RuntimeEnvironment
 from schemas.terms import GroupKind
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_rfc3339
-from tests.tables import make_tables
+from tests.taskforce.founding import ORIGIN, ExchangeKeys, Taskforce
+from tests.taskforce.member_program import Ran, at_the_real_time, now, run_member, write_secret_file
 from tlog.notes import NoteSigner
 
 EXCHANGE_URL = "http://exchange.localhost"
 GROUP = "taskforce"
-ORIGIN = "exchange.test/log"
 DEFAULTS = {
     "group": GROUP,
     "legal_gateway": "CCA2013_s7",
@@ -64,66 +52,14 @@ DEFAULTS = {
 }
 HOLDER_PASSPHRASE = b"words of a holder"
 
-CLOCK = {"step": timedelta(0)}
-"""How far the clock of all parties goes ahead."""
-
-
-def now() -> datetime:
-    """The clock of all parties."""
-    return datetime.now(UTC) + CLOCK["step"]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    document: dict[str, Any]
-    said: str
-
-
-def write_csv(path: Path, *rows: str) -> Path:
-    """A CSV with the usual header."""
-    path.write_text("\n".join(["indicator_type,value,reason,first_seen,source_ref", *rows, ""]), encoding="utf-8")
-    return path
-
-
-def accounts(*numbers: int) -> list[str]:
-    """Rows of generated bank accounts."""
-    return [f"bank_account,{20_000_000_000_000 + number},test,,ref-{number}" for number in numbers]
-
-
-def write_secret_file(path: Path, text: str) -> Path:
-    """A file for its owner alone, in a folder of its own kind."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
-    return path
-
-
-def run_member(
-    home: Path,
-    *arguments: str,
-    around: RuntimeEnvironment | None = None,
-    as_json: bool = True,
-    typed: str | None = None,
-) -> Ran:
-    """Run the member program as a person would, but in this process."""
-    options = ("--json",) if as_json else ()
-    session = Session(around or RuntimeEnvironment(now, time.sleep, lambda url: None, patience=1.0))
-    result: Result = CliRunner().invoke(cli, ["--home", str(home), *arguments, *options], obj=session, input=typed)
-    # The servers are in this process too, and may log to standard output: the document is the last line.
-    document = json.loads(result.stdout.splitlines()[-1]) if as_json else {"text": result.stdout}
-    return Ran(result.exit_code, document, result.stderr)
-
 
 @dataclass
 class MemberHomes:
-    """The servers of a taskforce, and the member program's calls to them."""
+    """The servers of a taskforce, and the member program's calls to them. The one registrar has a home too."""
 
     folder: Path
     applications: dict[str, WSGIApplication] = field(default_factory=dict)
-    database: Database | None = None
+    exchange: Taskforce = field(init=False)
     closing: list[Callable[[], None]] = field(default_factory=list)
     kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -144,7 +80,7 @@ class MemberHomes:
         if kind not in _founded:
             original = cls(Path(tempfile.mkdtemp(prefix="founded-")))
             atexit.register(shutil.rmtree, original.folder, ignore_errors=True)
-            with _at_the_real_time():
+            with at_the_real_time():
                 original._found(*kind)
             original.close()
             _founded[kind] = original.folder, original.kinds
@@ -170,19 +106,35 @@ class MemberHomes:
             self.enrol(member_id, "--role", "analyst=reviewer")
         self.sign((*banks, *agencies))
 
+    @property
+    def database(self) -> Database:
+        """The exchange's."""
+        return self.exchange.database
+
     def open(self) -> None:
         """Start the servers on what lies in the folder."""
-        root = Root.load(self.folder / "registrars.json")
         for home in sorted((self.folder / "holders").iterdir()):
             config = load_config(home)
             database = open_database(config.database_url)
             self.closing.append(database.dispose)
             app = create_holder_app(open_settings(config, HOLDER_PASSPHRASE), database=database, clock=now)
             self.applications[config.url] = app
-        self.database = create_database(f"sqlite:///{self.folder / 'exchange.db'}")
-        self.closing.append(self.database.dispose)
-        make_tables(self.database)
-        self.applications[EXCHANGE_URL] = create_app(self._context(self.database, root), blueprints())
+        receipt, log = ((self.folder / f"{name}.seed").read_bytes() for name in ("receipt", "log"))
+        root = Root.load(self.folder / "registrars.json")
+        self.exchange = Taskforce(
+            f"sqlite:///{self.folder / 'exchange.db'}",
+            self.folder,
+            now,
+            LOG_STALE_SECONDS,
+            ExchangeKeys(root, SigningKey.from_seed(receipt), NoteSigner(ORIGIN, log)),
+            url=EXCHANGE_URL,
+            tick_seconds=1,
+            # One taskforce serves the tests of a file: how many calls they make in a minute is the machine's affair.
+            requests_per_minute=LARGEST_LIMIT,
+            unsigned_requests_per_minute=LARGEST_LIMIT,
+        )
+        self.closing.append(self.exchange.close)
+        self.applications[EXCHANGE_URL] = self.exchange.app
 
     def close(self) -> None:
         """Let go of the databases."""
@@ -208,46 +160,18 @@ class MemberHomes:
         (self.folder / "epoch.json").write_bytes(msgspec.json.encode(draft))
         for name in ("receipt", "log"):
             (self.folder / f"{name}.seed").write_bytes(secrets.token_bytes(32))
-        (self.folder / "head").mkdir(mode=0o700)
-        self._head_file().create()
 
     def _registrar_passphrase(self) -> tuple[str, str]:
         return "--passphrase-file", str(
             write_secret_file(self.folder / "passphrases" / "registrar", "words of a registrar")
         )
 
-    def _context(self, database: Database, root: Root) -> Context:
-        settings = Settings(
-            home=self.folder,
-            exchange_id="test",
-            url=EXCHANGE_URL,
-            log_origin=ORIGIN,
-            log_vkey=str(self._log_signer().verifier_key),
-            root=root,
-            database_url=database.url,
-            tick_seconds=1,
-            # One taskforce serves the tests of a file: how many calls they make in a minute is the machine's affair.
-            requests_per_minute=LARGEST_LIMIT,
-            unsigned_requests_per_minute=LARGEST_LIMIT,
-        )
-        return Context(settings, database, self._receipt_key(), now, lambda session, member_id: 0, bytes(32))
-
-    def _receipt_key(self) -> SigningKey:
-        return SigningKey.from_seed((self.folder / "receipt.seed").read_bytes())
-
-    def _log_signer(self) -> NoteSigner:
-        return NoteSigner(ORIGIN, (self.folder / "log.seed").read_bytes())
-
-    def _head_file(self) -> HeadFile:
-        return HeadFile(self.folder / "head" / "signed-head", self._log_signer())
-
     def _propose(self) -> None:
         draft = json.loads((self.folder / "epoch.json").read_text())
         draft |= {"sequence": 1, "issued_at": to_rfc3339(now())}
         epoch = parse_statement(canonical_json(draft))
-        vkey, receipt_key = str(self._log_signer().verifier_key), self._receipt_key().public_bytes
+        vkey, receipt_key = self.exchange.settings.log_vkey, self.exchange.receipt_key.public_bytes
         exchange = ExchangeStatement(1, now(), "test", EXCHANGE_URL, ORIGIN, vkey, receipt_key)
-        assert self.database is not None
         propose_statement(self.database, "epoch", "1", lambda sequence: epoch, now())
         propose_statement(self.database, "exchange", "test", lambda sequence: exchange, now())
 
@@ -264,11 +188,8 @@ class MemberHomes:
 
     def invite(self, member_id: str) -> str:
         """A one-time code."""
-        assert self.database is not None
         kind, sector = self.kinds.get(member_id, ("financial_institution", "banking"))
-        invitation = Invitation(member_id, f"Bank {member_id}", kind, sector, 1_000_000)
-        root = Root.load(self.folder / "registrars.json")
-        return issue_enrolment(self.database, invitation, url=EXCHANGE_URL, root=root, now=now())
+        return self.exchange.invite(member_id, f"Bank {member_id}", kind, sector, book=1_000_000)
 
     def enrol(self, member_id: str, *options: str) -> None:
         """Make a member's home and let it join."""
@@ -286,7 +207,6 @@ class MemberHomes:
     def sign_group(self, group_id: str, kind: GroupKind, members: tuple[str, ...]) -> None:
         """The registrar signs what waits, and a new group of these members."""
         group = GroupStatement(1, now(), group_id, "all", kind, "all", None, GroupState.OPEN, frozenset(members))
-        assert self.database is not None
         propose_statement(self.database, "group", group_id, lambda sequence: group, now())
         approved = self.approve_waiting()
         assert approved.status == 0, approved.document
@@ -397,16 +317,7 @@ class MemberHomes:
 
     def tick(self) -> None:
         """Give all that waits for the log its place."""
-        assert self.database is not None
-        with self.database.transaction() as session:
-            lease = acquire_lease(session, "sequencer", secrets.token_hex(8), now(), timedelta(seconds=0.001))
-        if lease is None:
-            time.sleep(0.01)
-            self.tick()
-            return
-        sequencer = Sequencer(self.database, self._log_signer(), self._head_file())
-        for _ in range(CARRIED_TICKS + 1):
-            sequencer.tick(now(), lease)
+        self.exchange.tick(CARRIED_TICKS + 1)
 
 
 def start_nothing(status: str, headers: list[tuple[str, str]], *rest: object) -> Callable[[bytes], object]:
@@ -415,15 +326,6 @@ def start_nothing(status: str, headers: list[tuple[str, str]], *rest: object) ->
 
 
 _founded: dict[tuple[object, ...], tuple[Path, dict[str, tuple[str, str]]]] = {}
-
-
-@contextmanager
-def _at_the_real_time() -> Iterator[None]:
-    step, CLOCK["step"] = CLOCK["step"], timedelta(0)
-    try:
-        yield
-    finally:
-        CLOCK["step"] = step
 
 
 def _unreachable(request: httpx.Request) -> httpx.Response:

@@ -11,7 +11,7 @@ import pytest
 from tests.alerts.delivery.receivers import Mailbox, mail_server
 from tests.alerts.delivery.scenario import DeliveryScenario, MailScenario
 from tests.exchange.conftest import new_taskforce
-from tests.exchange.factories import NOW
+from tests.taskforce.clock import NOW
 from tests.taskforce.founding import Taskforce, make_taskforce
 
 __all__ = ["new_taskforce"]

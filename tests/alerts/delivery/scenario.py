@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +20,8 @@ from exchange.kernel.session import Database
 from exchange.log.tables import LogEntry
 from exchange.web.context import attach_context
 from tests.alerts.delivery.receivers import Mailbox, Receiver
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 LOOPBACK = AllowedTargets.parse("127.0.0.1")
 SHORT = 1.0
@@ -131,9 +131,7 @@ class DeliveryScenario:
 
     def told(self, member_id: str) -> list[dict[str, Any]]:
         """What a member's log says of alerts that were pushed to it."""
-        with self.taskforce.database.reading() as session:
-            found = select(LogEntry.view).where(LogEntry.kind == "alert_told", LogEntry.member_id == member_id)
-            views = [json.loads(view) for view in session.scalars(found.order_by(LogEntry.entry_id)) if view]
+        views = self.member(member_id).views("alert_told")
         return [view for view in views if view["channel"] in ("webhook", "mail")]
 
     def logged(self, member_id: str) -> list[str]:

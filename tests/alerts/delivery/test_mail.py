@@ -16,7 +16,7 @@ from tests.alerts.delivery.certificates import tls_for
 from tests.alerts.delivery.receivers import Mailbox, mail_server
 from tests.alerts.delivery.scenario import SENDER, DeliveryScenario, MailScenario, mail_at
 from tests.alerts.factories import release, step
-from tests.exchange.factories import NOW
+from tests.taskforce.clock import NOW
 
 ADDRESS = "analyst@bank.example"
 TO = Addressed("s-1", ADDRESS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from edge.request_limits import LARGEST_LIMIT
 from schemas.terms import MemberKind
@@ -20,6 +19,5 @@ def divide(new_taskforce: Callable[..., Taskforce]) -> Taskforce:
     taskforce.add_member("police", kind=MemberKind.LAW_ENFORCEMENT)
     for group_id, members in GROUPS.items():
         taskforce.state_group(members, group_id)
-    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(feed_requests_per_minute=LARGEST_LIMIT)
     return taskforce

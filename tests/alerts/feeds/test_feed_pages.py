@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -57,8 +56,7 @@ def test_basic_and_bearer_open_the_same_feed(new_taskforce: NewTaskforce) -> Non
 def test_a_reader_over_its_limit_is_refused_with_retry_after(new_taskforce: NewTaskforce) -> None:
     """The limit is the member's, over all its tokens; other members are served as before."""
     taskforce = new_taskforce("a", "b", "c")
-    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=3)
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(feed_requests_per_minute=3)
     reader, another = FeedReader(taskforce, "b"), FeedReader(taskforce, "b")
     statuses = [one.get(ATOM).status_code for one in (reader, another, reader, another)]
     assert statuses == [200, 200, 200, 429], "the limit is a member's, whichever token it shows"

@@ -32,7 +32,7 @@ from schemas.terms import AlertColour, AlertState, LegalGateway, Theme, TrafficL
 from tests.alerts.factories import make_content, plant_alert, release, step
 from tests.alerts.feeds.readers import ACCOUNT
 from tests.alerts.feeds.taxii_reader import TaxiiReader
-from tests.exchange.factories import NOW
+from tests.taskforce.clock import NOW
 from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]

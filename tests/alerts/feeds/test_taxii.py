@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -63,8 +62,7 @@ def feed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         url = server.url(create_postgresql_database(server))
     taskforce = make_taskforce(url, folder, "a", "b")
-    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(feed_requests_per_minute=LARGEST_LIMIT)
     yield Feed(taskforce)
     taskforce.close()
 

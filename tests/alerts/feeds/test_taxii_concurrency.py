@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -27,8 +26,7 @@ ALERTS = 40
 
 def test_a_poller_misses_nothing_while_two_workers_publish(new_taskforce: NewTaskforce) -> None:
     taskforce = new_taskforce("a", "b")
-    taskforce.settings = replace(taskforce.settings, feed_requests_per_minute=LARGEST_LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(feed_requests_per_minute=LARGEST_LIMIT)
     due = [plant_alert(taskforce, "a", AlertState.SCHEDULED, accounts=[ACCOUNT]) for _ in range(ALERTS)]
     with taskforce.database.transaction() as session:
         for alert_id in due:

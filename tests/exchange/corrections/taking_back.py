@@ -7,13 +7,13 @@ from typing import Any
 from exchange.corrections.store import Correction, CorrectionItem
 from exchange.indicators.store import find_past_rows
 from exchange.outcomes.store import Outcome, OutcomeRecipient
-from keys.statements.keyring import RepresentativeState, StatedRepresentative
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NOTHING: dict[str, Any] = dict.fromkeys(
     [
@@ -66,25 +66,10 @@ def plant_outcome(taskforce: Taskforce, recorder: str, contributor: str) -> str:
     return outcome_id
 
 
-class Reviewer(MemberSimulator):
-    """The independent reviewer."""
-
-    def representatives(self) -> tuple[StatedRepresentative, ...]:
-        """As the registrars state them."""
-        return tuple(
-            StatedRepresentative(
-                f"{self.member_id}/{name}", key.public_bytes, frozenset({Role.REVIEWER}), RepresentativeState.ACTIVE
-            )
-            for name, key in self.keys.items()
-        )
-
-
 def add_reviewer(taskforce: Taskforce) -> MemberSimulator:
     """An enrolled reviewer."""
-    reviewer = Reviewer(taskforce, "reviewer", kind=MemberKind.REGULATOR, sector=Sector.REGULATION)
-    taskforce.members["reviewer"] = reviewer
-    taskforce.state_member(reviewer)
-    return reviewer
+    roles = dict.fromkeys(("analyst", "authoriser"), frozenset({Role.REVIEWER}))
+    return taskforce.add_member("reviewer", sector=Sector.REGULATION, kind=MemberKind.REGULATOR, roles=roles)
 
 
 def submission_of(taskforce: Taskforce, token: bytes, member_id: str) -> str:

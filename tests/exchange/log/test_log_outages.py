@@ -147,7 +147,7 @@ def assert_outage_is_survived(taskforce: Taskforce, trouble: AbstractContextMana
     token, other = make_token(), make_token()
     assert a.submit([token, other]).status_code == 201
     assert len(b.submit([other]).get_json()["hits"]) == 1
-    worker = make_worker(taskforce, folder, [])
+    worker = make_worker(taskforce, [])
     assert worker.tick()
     asked = b.submission([token])
     secrets = [to_base64(token), to_base64(other), "money_mules", a.hits()[0]["hit_id"]]
@@ -309,7 +309,7 @@ def test_nothing_is_disclosed_while_the_log_is_stale(database_url: str, tmp_path
     taskforce.state_epoch()
     taskforce.state_group(["a", "b"])
     a, b = taskforce.members.values()
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     token = make_token()
     a.submit([token])
     taskforce.clock.advance(seconds=600)  # type: ignore[attr-defined]
@@ -332,7 +332,7 @@ def test_nothing_is_disclosed_while_the_log_is_stale(database_url: str, tmp_path
 def test_a_log_that_is_signed_but_never_published_stands_still_too(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("a")
     taskforce.members["a"].submit([make_token()])
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     settle(worker)
     with taskforce.database.reading() as session:
         assert unpublished_since(session) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -22,14 +21,11 @@ from alerts.jobs import drain_outbox
 from alerts.store.alerts import StoredAlert
 from alerts.store.subscriptions import NEVER, Subscription
 from edge.request_limits import LARGEST_LIMIT
-from exchange.kernel.leases import acquire_lease
-from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import Sequencer
 from exchange.membership.feed_tokens import FeedToken, make_feed_token
 from exchange.registrars.rotate_key import rotate_key
 from exchange.registrars.stop_member import stop_member
 from keys.signatures.messages import SigningKey, new_nonce
-from keys.statements.keyring import EpochState, GroupState, MemberState, RepresentativeState, StatedRepresentative
+from keys.statements.keyring import EpochState, GroupState, MemberState, RepresentativeState
 from schemas.terms import AlertState, MemberKind, Sector, TrafficLight
 from tests.alerts.factories import make_content, plant_alert, plant_subscription
 from tests.exchange.corrections.taking_back import plant_correction, plant_outcome
@@ -42,31 +38,14 @@ from tests.exchange.matrix.withdrawal_cells import WITHDRAWAL_CELLS
 from tests.exchange.queries.planting import plant_query
 from tests.exchange.registrars.faulty_holders import FaultyHolders
 from tests.exchange.requests.planting import plant_request
-from tests.taskforce.founding import URL, MemberSimulator, make_taskforce
-from tlog.notes import NoteSigner
+from tests.taskforce.founding import URL, make_taskforce
+from tests.taskforce.members import MemberSimulator
 
 OWN_MEMBER = (State.STOPPED, State.SUSPENDED, State.KEY_REVOKED, State.KEY_WITHDRAWN, State.NOT_IN_GROUP)
 """States that are the member's own; in the others, the request of an active member names the group or epoch."""
 _VARIABLE = re.compile("<[^>]*>")
 _HOOK, _NEW_HOOK = "https://hooks.own.example/", "https://hooks.new.example/"
 _ACKNOWLEDGEMENT = {"implemented": True, "feedback": "of use"}
-
-
-class ManifoldMember(MemberSimulator):
-    """A member with a representative for each set of roles."""
-
-    keys_state = RepresentativeState.ACTIVE
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.keys = {name: SigningKey.generate() for name in ROLE_SETS}
-
-    def representatives(self) -> tuple[StatedRepresentative, ...]:
-        """As the registrars state them."""
-        return tuple(
-            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, ROLE_SETS[name], self.keys_state)
-            for name, key in self.keys.items()
-        )
 
 
 class ExchangeScenario:
@@ -76,15 +55,13 @@ class ExchangeScenario:
 
     def __init__(self, database_url: str, folder: Path) -> None:
         taskforce = self.taskforce = make_taskforce(database_url, folder, "other", "partner")
-        taskforce.settings = dataclasses.replace(
-            taskforce.settings,
+        taskforce.change_settings(
             requests_per_minute=LARGEST_LIMIT,
             feed_requests_per_minute=LARGEST_LIMIT,
             enrolments_per_minute=LARGEST_LIMIT,
             unsigned_requests_per_minute=LARGEST_LIMIT,
         )
-        taskforce.app = taskforce.make_app(taskforce.database)
-        self.members: dict[tuple[State, MemberKind], ManifoldMember] = {}
+        self.members: dict[tuple[State, MemberKind], MemberSimulator] = {}
         for state in (State.ACTIVE, *OWN_MEMBER):
             for kind in MemberKind:
                 self._add_member(state, kind)
@@ -188,11 +165,10 @@ class ExchangeScenario:
                 return f"{member.member_id}/{cell.roles}", member.keys[cell.roles]
 
     def _add_member(self, state: State, kind: MemberKind) -> None:
-        member = ManifoldMember(self.taskforce, f"{state.name.lower()}-{kind.value}", kind=kind)
-        self.members[state, kind] = member
-        self.taskforce.state_member(member)
+        member_id = f"{state.name.lower()}-{kind.value}"
+        self.members[state, kind] = self.taskforce.add_member(member_id, kind=kind, roles=ROLE_SETS)
 
-    def _bring_about(self, state: State, member: ManifoldMember) -> None:
+    def _bring_about(self, state: State, member: MemberSimulator) -> None:
         now = self.taskforce.clock()
         if state is State.STOPPED:
             stop_member(self.taskforce.database, member.member_id, now)
@@ -242,14 +218,7 @@ class ExchangeScenario:
             *(entry["entry_id"] for entry in entries["entries"]),
             *entries["pending"],
         ]
-        signer, head = NoteSigner(self.taskforce.settings.log_origin, bytes(32)), folder / "head"
-        head.mkdir(mode=0o700)
-        head_file = HeadFile(head / "signed-head", signer)
-        head_file.create()
-        with self.taskforce.database.transaction() as session:
-            lease = acquire_lease(session, "sequencer", "test", self.taskforce.clock(), timedelta(minutes=1))
-        assert lease is not None
-        self.size = Sequencer(self.taskforce.database, signer, head_file).tick(self.taskforce.clock(), lease).size
+        self.size = taskforce.tick().size
         code = self.taskforce.invite("newcomer")
         newcomer = MemberSimulator(self.taskforce, "newcomer")
         self.claim, self.false_claim = newcomer.claim(code), {**newcomer.claim(code), "member_id": "mallory"}

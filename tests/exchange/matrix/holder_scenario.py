@@ -16,7 +16,8 @@ from schemas.terms import MemberKind
 from schemas.values.canonical import canonical_json
 from tests.exchange.matrix.cells import ROLE_SETS, Caller, Cell, State, Tenant
 from tests.keys.factories import make_dealing, make_epoch, make_member, registrar_key, sign
-from tests.keys.holder.simulator import EVALUATIONS, Clock, HolderSimulator, make_elements, make_settings, migrate
+from tests.keys.holder.simulator import EVALUATIONS, HolderSimulator, make_elements, make_settings, migrate
+from tests.taskforce.clock import Clock
 
 OWN_MEMBER = (State.SUSPENDED, State.KEY_REVOKED, State.NOT_ALLOWED)
 _PLENTY = 1_000_000

@@ -9,8 +9,8 @@ from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
 from tests.exchange.matrix.cells import Cell, Tenant
 from tests.exchange.matrix.sending import Request, group_of
+from tests.exchange.requests.factories import make_answer, make_request
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
-from tests.exchange.requests.scenario import make_answer, make_request
 
 if TYPE_CHECKING:
     from tests.exchange.matrix.exchange_scenario import ExchangeScenario

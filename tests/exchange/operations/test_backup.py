@@ -40,7 +40,6 @@ from tests.exchange.registrars.test_root_change import REGULATOR, hand_in, suspe
 from tests.exchange.registrars.test_root_change import change as change_registrars
 from tests.filled_databases import create_postgresql_database, drop_postgresql_database
 from tests.taskforce.founding import Taskforce, make_taskforce
-from tlog.notes import NoteSigner
 
 PASSPHRASE = b"a passphrase of the backups"
 ROOT = Path(__file__).parents[3]
@@ -52,7 +51,7 @@ class BackedUp:
     def __init__(self, taskforce: Taskforce, folder: Path) -> None:
         self.taskforce = taskforce
         self.folder = folder
-        self.signer = NoteSigner(taskforce.settings.log_origin, bytes(32))
+        self.signer = taskforce.log_signer
         self.settings = dataclasses.replace(
             taskforce.settings, home=folder / "home", log_vkey=str(self.signer.verifier_key)
         )

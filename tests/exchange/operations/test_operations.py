@@ -54,7 +54,7 @@ def ready(taskforce: Taskforce) -> tuple[int, dict[str, Any]]:
 def test_ready_means_database_tables_and_log(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("a")
     assert ready(taskforce) == (200, {"status": "ready", "worker": "absent"})
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     assert worker.tick()
     assert ready(taskforce) == (200, {"status": "ready", "worker": "alive"})
     taskforce.members["a"].submit([make_token()])
@@ -77,7 +77,7 @@ def test_readiness_does_not_show_an_act_while_the_worker_is_down(new_taskforce: 
     stale = taskforce.settings.log_stale_seconds
 
     def seen(acts_after: int | None) -> list[int]:
-        settle(make_worker(taskforce, tmp_path, []))
+        settle(make_worker(taskforce, []))
         statuses = []
         for second in range(0, 4 * stale, stale // 4):
             if acts_after == second:
@@ -96,7 +96,7 @@ def test_the_public_metrics_say_nothing_of_what_happens_between_two_ticks(
     new_taskforce: NewTaskforce, tmp_path: Path
 ) -> None:
     taskforce = new_taskforce("a")
-    assert make_worker(taskforce, tmp_path, []).tick()
+    assert make_worker(taskforce, []).tick()
     before = taskforce.send_unsigned("GET", "/metrics").text
     for _ in range(3):
         assert taskforce.members["a"].submit([make_token()]).status_code == 201
@@ -107,7 +107,7 @@ def test_the_public_metrics_say_nothing_of_what_happens_between_two_ticks(
 def test_the_operators_metrics_count_what_waits_and_name_nobody(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("bank-canary")
     member = taskforce.members["bank-canary"]
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     found = exposition(taskforce, tmp_path / "none")
     assert (found["exchange_up"], found["exchange_worker_alive"]) == (1, 0)
     assert "exchange_log_head_age_seconds" not in found  # nothing was signed yet: missing, not zero
@@ -132,7 +132,7 @@ def test_a_job_that_only_fails_never_counts_as_done(new_taskforce: NewTaskforce,
     def fail(now: Any) -> None:
         raise ValueError(now)
 
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     assert not worker.run_job(Job("broken", 60, fail))
     assert worker.run_job(Job("sound", 60, lambda now: None))
     taskforce.clock.advance(seconds=7)  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def test_the_report_counts_by_month_and_shows_what_is_missing_as_missing(
     taskforce.clock.advance(days=40)  # type: ignore[attr-defined]
     submitted = b.submit(tokens[:2])
     assert submitted.status_code == 201
-    make_worker(taskforce, tmp_path, []).tick()
+    make_worker(taskforce, []).tick()
     for hit, worth in zip(submitted.get_json()["hits"], ("useful", None), strict=True):
         outcome = make_outcome("hit", hit["hit_id"], usefulness=worth, arrests=1)
         assert b.send("POST", "/v1/outcomes", outcome).status_code == 201

@@ -17,7 +17,7 @@ from exchange.configuration.settings import SettingsError, load_receipt_key, loa
 from keys.signatures.messages import SigningKey
 from keys.statements.envelopes import Root, sign_statement
 from schemas.values.encoding import from_base64, to_base64
-from tests.exchange.factories import Clock
+from tests.taskforce.clock import Clock
 from wsgi import compose
 
 ROOT = Path(__file__).parents[3]

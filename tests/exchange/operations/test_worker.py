@@ -14,26 +14,20 @@ import pytest
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from structlog.testing import capture_logs
 
-from exchange.log.head_file import HeadFile
 from exchange.log.reading import read_status
-from exchange.log.sequencer import CARRIED_TICKS, Sequencer
+from exchange.log.sequencer import CARRIED_TICKS
 from exchange.operations.jobs import Job
 from exchange.programs.late_jobs import LateJobs
 from exchange.programs.worker import Worker, exchange_jobs
 from tests.exchange.factories import make_token
 from tests.taskforce.founding import Taskforce
-from tlog.notes import NoteSigner
 
 NewTaskforce = Callable[..., Taskforce]
 
 
-def make_worker(taskforce: Taskforce, folder: Path, jobs: list[Job]) -> Worker:
-    """A worker on the taskforce's database; the log's head lies in `folder`."""
-    signer = NoteSigner(taskforce.settings.log_origin, bytes(32))
-    head_file = HeadFile(folder / "signed-head", signer)
-    if not (folder / "signed-head").exists():
-        head_file.create()
-    sequencer = Sequencer(taskforce.database, signer, head_file)
+def make_worker(taskforce: Taskforce, jobs: list[Job]) -> Worker:
+    """A worker on the taskforce's database."""
+    sequencer = taskforce.make_sequencer()
     return Worker(taskforce.database, sequencer, tick_seconds=60, jobs=jobs, clock=taskforce.clock)
 
 
@@ -45,7 +39,7 @@ def settle(worker: Worker) -> None:
 
 def test_of_two_workers_one_ticks_until_it_gives_its_lease_back(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("a")
-    one, other = (make_worker(taskforce, tmp_path, []) for _ in range(2))
+    one, other = (make_worker(taskforce, []) for _ in range(2))
     assert one.tick()
     assert not other.tick()
     assert one.tick()
@@ -56,7 +50,7 @@ def test_of_two_workers_one_ticks_until_it_gives_its_lease_back(new_taskforce: N
 
 def test_a_worker_that_died_is_followed_once_its_lease_has_run_out(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("a")
-    one, other = (make_worker(taskforce, tmp_path, []) for _ in range(2))
+    one, other = (make_worker(taskforce, []) for _ in range(2))
     assert one.tick()
     taskforce.clock.advance(seconds=181)  # type: ignore[attr-defined]
     assert other.tick()
@@ -67,7 +61,7 @@ def test_after_a_tick_the_members_entries_are_in_the_published_log(new_taskforce
     taskforce = new_taskforce("a")
     a = taskforce.members["a"]
     a.submit([make_token()])
-    settle(make_worker(taskforce, tmp_path, []))
+    settle(make_worker(taskforce, []))
     page = a.send("GET", "/log/entries").get_json()
     assert page["pending"] == []
     assert [entry["number"] for entry in page["entries"]] == list(range(1, len(page["entries"]) + 1))
@@ -79,7 +73,7 @@ def test_each_slot_of_a_job_runs_once_whoever_comes(new_taskforce: NewTaskforce,
     taskforce = new_taskforce("a")
     ran: list[datetime] = []
     job = Job("count", 60, ran.append)
-    workers = [make_worker(taskforce, tmp_path, [job]) for _ in range(3)]
+    workers = [make_worker(taskforce, [job]) for _ in range(3)]
     assert sorted(worker.run_job(job) for worker in workers) == [False, False, True]
     taskforce.clock.advance(seconds=60)  # type: ignore[attr-defined]
     assert sum(worker.run_job(job) for worker in workers) == 1
@@ -92,7 +86,7 @@ def test_a_failing_job_stops_no_other(new_taskforce: NewTaskforce, tmp_path: Pat
     def fail(now: datetime) -> None:
         raise ValueError(f"at {now}")
 
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     assert not worker.run_job(Job("fail", 60, fail))
     assert all(worker.run_job(job) for job in exchange_jobs(taskforce.database))
 
@@ -106,7 +100,7 @@ def test_a_job_that_keeps_failing_is_told_once_and_when_it_is_over(new_taskforce
         if fault := next(ran):
             raise fault
 
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     with capture_logs() as said:
         for _ in faults:
             worker.run_job(Job("work", 60, work))
@@ -124,7 +118,7 @@ def test_a_tick_that_keeps_failing_is_told_once_and_when_it_is_over(
     new_taskforce: NewTaskforce, tmp_path: Path
 ) -> None:
     taskforce = new_taskforce("a")
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     head, away = tmp_path / "signed-head", tmp_path / "away"
     head.rename(away)
     with capture_logs() as said:
@@ -140,7 +134,7 @@ def test_a_job_that_hangs_is_told_once_and_when_it_is_over(
     """Due every second and stopped for three, as when the store does not answer."""
     taskforce = new_taskforce("a")
     hangs, skipped = threading.Event(), threading.Semaphore(0)
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     scheduler = worker._scheduler
     scheduler.add_listener(lambda event: skipped.release(), EVENT_JOB_MAX_INSTANCES)
     worker._add("work", lambda: hangs.wait(60), 1, "default")
@@ -163,7 +157,7 @@ def test_a_job_that_hangs_is_told_once_and_when_it_is_over(
 
 def test_sigterm_ends_a_worker_after_its_tick(new_taskforce: NewTaskforce, tmp_path: Path) -> None:
     taskforce = new_taskforce("a")
-    worker = make_worker(taskforce, tmp_path, [])
+    worker = make_worker(taskforce, [])
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def end_once_ticked() -> None:
@@ -183,5 +177,5 @@ def test_sigterm_ends_a_worker_after_its_tick(new_taskforce: NewTaskforce, tmp_p
         ending.join()
         for number, handler in before.items():
             signal.signal(number, handler)
-    other = make_worker(taskforce, tmp_path, [])
+    other = make_worker(taskforce, [])
     assert other.tick()

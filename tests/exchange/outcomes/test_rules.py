@@ -19,7 +19,7 @@ from exchange.membership.authority import Authority
 from exchange.membership.past_authority import Span
 from exchange.outcomes.rules import decide_assessment, decide_outcome, shown_kind
 from schemas.outcomes import NOTHING_REPORTED, Checks
-from tests.exchange.factories import NOW
+from tests.taskforce.clock import NOW
 
 _EXIT = msgspec.structs.replace(NOTHING_REPORTED, account_action="exit")
 

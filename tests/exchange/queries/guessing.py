@@ -21,14 +21,11 @@ from typing import Any
 from sqlalchemy import func, select
 
 from exchange.corrections.notify import notify_corrections
-from exchange.kernel.leases import acquire_lease
 from exchange.log.entries import View, record_event
-from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import CARRIED_TICKS, Sequencer
+from exchange.log.sequencer import CARRIED_TICKS
 from exchange.log.tables import LogNumber, LogPending
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.queries.scenario import QueryScenario
-from tlog.notes import NoteSigner
 
 SUBJECT, OTHERS = "a", ("b", "c", "d", "e", "f", "g", "h")
 TICKS = 3
@@ -120,7 +117,6 @@ class Game:
         self.world = QueryScenario(database_url, folder, banks=(SUBJECT, *OTHERS))
         self.random, self.rounds = Random(seed), rounds
         self._former = FormerLog(seed)
-        self._sequencer = self._make_sequencer(folder)
         self._taken: set[str] = set()
         self._until = date(2027, 2, 21)
         self._acts: dict[str, Callable[[bool], int]] = {
@@ -220,10 +216,7 @@ class Game:
             last = session.scalar(self._own(func.max(LogNumber.number))) or 0
         self._taken |= {entry_id for entry_id, _ in fresh}
         places = self._former.tick(fresh)
-        with database.transaction() as session:
-            lease = acquire_lease(session, "sequencer", "game", clock(), timedelta(minutes=1))
-        assert lease is not None
-        size = self._sequencer.tick(clock(), lease).size
+        size = self.world.taskforce.tick().size
         with database.reading() as session:
             found = session.scalars(self._own(LogNumber.idx).where(LogNumber.number > last).order_by(LogNumber.number))
             own = list(found)
@@ -236,16 +229,9 @@ class Game:
         clock.advance(seconds=TICK.total_seconds())
 
     def _size(self) -> int:
-        head = self._head_file.read()
+        head = self.world.taskforce.head_file().read()
         return 0 if head is None else head.size
 
     @staticmethod
     def _own(column: Any) -> Any:
         return select(column).where(LogNumber.member_id == SUBJECT)
-
-    def _make_sequencer(self, folder: Path) -> Sequencer:
-        signer = NoteSigner(self.world.taskforce.settings.log_origin, bytes(32))
-        (folder / "head").mkdir(mode=0o700)
-        self._head_file = HeadFile(folder / "head" / "signed-head", signer)
-        self._head_file.create()
-        return Sequencer(self.world.taskforce.database, signer, self._head_file)

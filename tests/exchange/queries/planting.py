@@ -12,7 +12,8 @@ from schemas.queries.messages import QueryGrounds
 from schemas.terms import IndicatorType, QueryState
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.exchange.factories import NOW, make_token
+from tests.exchange.factories import make_token
+from tests.taskforce.clock import NOW
 
 GROUNDS = QueryGrounds(
     case="OP-1",

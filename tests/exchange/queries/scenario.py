@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
@@ -13,43 +12,24 @@ import msgspec
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from alerts.jobs import drain_outbox
-from exchange.log.tables import LogEntry
 from exchange.queries.decide import DEFAULT_LIMITS
 from exchange.queries.watch import end_queries, watch_queries
 from keys.sealing.query_papers import PaperPlace, open_paper
-from keys.signatures.messages import SigningKey
-from keys.statements.types import RepresentativeState, StatedRepresentative
 from schemas.queries.messages import ExtensionGrounds, QueryGrounds
 from schemas.terms import MemberKind, Role, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.exchange.factories import Clock
 from tests.exchange.queries.planting import GROUNDS, terms_of
-from tests.taskforce.founding import ANALYST, AUTHORISER, MemberSimulator, Taskforce
+from tests.taskforce.clock import Clock
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import USUAL_ROLES, MemberSimulator
 
 BANKS, AGENCIES, REVIEWER = ("a", "b", "c"), ("nca", "met"), "ico"
 ROLES: dict[str, frozenset[Role]] = {
-    "analyst": ANALYST,
-    "authoriser": AUTHORISER,
+    **USUAL_ROLES,
     "colleague": frozenset({Role.INVESTIGATOR, Role.AUTHORISER}),
     "reviewer": frozenset({Role.REVIEWER}),
 }
-
-
-class Office(MemberSimulator):
-    """A member with an analyst, an authoriser, a colleague who may do both, and a reviewer."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.keys = {name: SigningKey.generate() for name in ROLES}
-
-    def representatives(self) -> tuple[StatedRepresentative, ...]:
-        """As the registrars state them."""
-        return tuple(
-            StatedRepresentative(f"{self.member_id}/{name}", key.public_bytes, ROLES[name], RepresentativeState.ACTIVE)
-            for name, key in self.keys.items()
-        )
 
 
 def gateway_of(agency: str) -> str:
@@ -64,8 +44,10 @@ class QueryScenario:
         self.clock = Clock()
         self.taskforce = Taskforce(database_url, folder, clock=self.clock)
         self.banks = {name: self.taskforce.add_member(name) for name in banks}
-        self.agencies = {name: self._add(name, MemberKind.LAW_ENFORCEMENT, Sector.LAW_ENFORCEMENT) for name in AGENCIES}
-        self.reviewer = self._add(REVIEWER, MemberKind.REGULATOR, Sector.REGULATION)
+        self.agencies = {name: self._add_office(name) for name in AGENCIES}
+        self.reviewer = self.taskforce.add_member(
+            REVIEWER, sector=Sector.REGULATION, kind=MemberKind.REGULATOR, roles=ROLES
+        )
         self.taskforce.state_epoch()
         self.taskforce.state_group((*banks, *AGENCIES))
 
@@ -76,15 +58,13 @@ class QueryScenario:
         made.clock = cast(Clock, made.taskforce.clock)
         members = made.taskforce.members
         made.banks = {name: members[name] for name in self.banks}
-        made.agencies = {name: cast(Office, members[name]) for name in self.agencies}
-        made.reviewer = cast(Office, members[REVIEWER])
+        made.agencies = {name: members[name] for name in self.agencies}
+        made.reviewer = members[REVIEWER]
         return made
 
-    def _add(self, name: str, kind: MemberKind, sector: Sector) -> Office:
-        office = Office(self.taskforce, name, kind=kind, sector=sector)
-        self.taskforce.members[name] = office
-        self.taskforce.state_member(office)
-        return office
+    def _add_office(self, name: str) -> MemberSimulator:
+        kind, sector = MemberKind.LAW_ENFORCEMENT, Sector.LAW_ENFORCEMENT
+        return self.taskforce.add_member(name, sector=sector, kind=kind, roles=ROLES)
 
     def question(self, tokens: Sequence[bytes], agency: str = "nca", **changes: Any) -> dict[str, Any]:
         """The body of a covert query."""
@@ -156,11 +136,8 @@ class QueryScenario:
         return end_queries(self.taskforce.database, self.clock())
 
     def views(self, member_id: str, kind: str | None = None) -> list[dict[str, Any]]:
-        """What a member's log says, in the order in which it was recorded."""
-        wanted = select(LogEntry).where(LogEntry.member_id == member_id).order_by(LogEntry.entry_id)
-        with self.taskforce.database.reading() as session:
-            views = [json.loads(entry.view) for entry in session.scalars(wanted) if entry.view is not None]
-        return [view for view in views if kind is None or view["kind"] == kind]
+        """What a member's log says."""
+        return self.taskforce.members[member_id].views(kind)
 
     def kinds(self, member_id: str) -> list[str]:
         """The kinds of a member's entries about queries."""
@@ -168,20 +145,12 @@ class QueryScenario:
 
     def notices(self, member_id: str) -> list[str]:
         """The kinds of a member's notices about queries."""
-        drain_outbox(self.taskforce.database)
-        found = self.taskforce.members[member_id].send("GET", "/v1/notices").get_json()["notices"]
-        return [notice["kind"] for notice in found if notice["kind"].startswith("le_")]
+        return self.taskforce.members[member_id].notices("le_")
 
     def count(self, model: type[Any]) -> int:
         """How many rows a table has."""
         with self.taskforce.database.reading() as session:
             return session.scalar(select(func.count()).select_from(model)) or 0
-
-
-def rules_of(answer: TestResponse) -> set[str]:
-    """The names of the rules that refused."""
-    assert answer.status_code in (403, 409), answer.text
-    return {reason["code"] for reason in answer.get_json()["reasons"]}
 
 
 def decode(text: str) -> bytes:

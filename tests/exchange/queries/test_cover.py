@@ -14,7 +14,8 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryScenario, decode, rules_of
+from tests.exchange.queries.scenario import QueryScenario, decode
+from tests.taskforce.members import reasons_of
 
 _TOLD = {"query_id", "agency", "legal_gateway", "holder", "told_at", "tokens", "salt"}
 
@@ -75,7 +76,7 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
         ({"until": "2027-01-01", "reason": "a SAR was filed"}, "tipping-off"),
     ]
     for value, rule in wrong:
-        assert rules_of(world.step(query_id, "extend", value)) == {rule}
+        assert reasons_of(world.step(query_id, "extend", value), 403, 409) == {rule}
     value = {"until": "2027-01-01", "reason": "arrests are due in December"}
     assert world.step(query_id, "extend", value).get_json()["until"] == "2027-01-01"
     for member_id in ("nca", "ico"):
@@ -85,7 +86,9 @@ def test_an_extension_is_logged_with_its_reason_and_keeps_the_cover(world: Query
     assert (world.end(), world.kinds("a")) == (0, [])
     world.clock.advance(days=30)
     assert (world.end(), world.kinds("a")) == (1, ["le_query_disclosed"])
-    assert rules_of(world.step(query_id, "extend", {"until": "2027-03-01", "reason": "more"})) == {"not-standing"}
+    assert reasons_of(world.step(query_id, "extend", {"until": "2027-03-01", "reason": "more"}), 403, 409) == {
+        "not-standing"
+    }
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
@@ -100,7 +103,7 @@ def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryScen
         ({"until": present, "watch_until": "2026-12-20", "reason": " "}, "no-reason"),
     ]
     for value, rule in wrong:
-        assert rules_of(world.step(query_id, "extend", value)) == {rule}
+        assert reasons_of(world.step(query_id, "extend", value), 403, 409) == {rule}
     value = {"until": present, "watch_until": "2026-12-20", "reason": reason}
     assert world.step(query_id, "extend", value, as_name="analyst").status_code == 403, "not by the one who asked"
     assert world.step(query_id, "extend", value).get_json()["watch_until"] == "2026-12-20"
@@ -115,7 +118,7 @@ def test_a_watch_goes_on_for_as_long_as_its_query_and_no_longer(world: QueryScen
         ]
     assert world.step(query_id, "end-watch", as_name="analyst").get_json()["watch_until"] is None
     later = {"until": "2027-01-20", "watch_until": "2027-01-18", "reason": reason}
-    assert rules_of(world.step(query_id, "extend", later)) == {"no-watch"}
+    assert reasons_of(world.step(query_id, "extend", later), 403, 409) == {"no-watch"}
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
@@ -126,8 +129,8 @@ def test_the_one_who_asked_does_not_extend_his_own_query(world: QueryScenario) -
     assert nca.send("POST", "/v1/queries", body, as_name="colleague").status_code == 201
     world.approve(body["query_id"])
     value = {"until": "2027-03-01", "reason": "more"}
-    assert rules_of(world.step(body["query_id"], "extend", value, as_name="colleague")) == {"same-person"}
-    assert rules_of(world.step(query_id, "extend", value)) == {"not-standing"}
+    assert reasons_of(world.step(body["query_id"], "extend", value, as_name="colleague"), 403, 409) == {"same-person"}
+    assert reasons_of(world.step(query_id, "extend", value), 403, 409) == {"not-standing"}
 
 
 def test_a_query_that_nobody_approved_lapses_and_tells_no_bank(world: QueryScenario) -> None:
@@ -135,7 +138,7 @@ def test_a_query_that_nobody_approved_lapses_and_tells_no_bank(world: QueryScena
     assert world.banks["a"].submit([token]).status_code == 201
     query_id = world.ask([token], until="2026-12-01")
     world.clock.advance(days=10)
-    assert {"not-pending", "end-passed"} <= rules_of(world.step(query_id, "approve"))
+    assert {"not-pending", "end-passed"} <= reasons_of(world.step(query_id, "approve"), 403, 409)
     assert (world.end(), world.kinds("a")) == (1, [])
     assert world.kinds("nca")[-1] == world.kinds("ico")[-1] == "le_query_lapsed"
 
@@ -171,7 +174,7 @@ def test_a_watch_ends_with_its_day_or_when_it_is_ended(world: QueryScenario) -> 
     world.query([first], watch_until="2026-12-01")
     ended = world.query([second], watch_until="2026-12-01")["query_id"]
     assert world.step(ended, "end-watch", as_name="analyst").get_json()["watch_until"] is None
-    assert rules_of(world.step(ended, "end-watch")) == {"no-watch"}
+    assert reasons_of(world.step(ended, "end-watch"), 403, 409) == {"no-watch"}
     assert world.banks["a"].submit([second]).status_code == 201
     assert world.watch() == 0
     world.clock.advance(days=10)
@@ -265,4 +268,4 @@ def test_a_withdrawals_id_does_not_tell_whether_a_correction_waits(world: QueryS
         assert bank.submit([token], envelope=envelope).status_code == 201
         again = make_withdrawal([token], withdrawal_id=withdrawal_id)
         answers.append(bank.send("POST", "/v1/withdrawals", again))
-    assert [rules_of(answer) for answer in answers] == [{"id-used"}, {"id-used"}]
+    assert [reasons_of(answer, 403, 409) for answer in answers] == [{"id-used"}, {"id-used"}]

@@ -21,7 +21,8 @@ from schemas.terms import MemberKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryScenario, gateway_of, rules_of
+from tests.exchange.queries.scenario import QueryScenario, gateway_of
+from tests.taskforce.members import reasons_of
 
 ANOTHER_ID = "01920000-0000-7000-8000-000000000000"
 
@@ -107,7 +108,7 @@ def test_nothing_is_approved_but_what_the_officer_read(world: QueryScenario) -> 
         {"covert": False},
     ):
         body = {"terms_sha256": terms_sha256({**read, **changed})}
-        assert rules_of(world.step(query_id, "approve", body)) == {"other-terms"}
+        assert reasons_of(world.step(query_id, "approve", body), 403, 409) == {"other-terms"}
     assert world.step(query_id, "approve", {}).status_code == 422
     body = {"terms_sha256": terms_sha256(read)}
     assert world.step(query_id, "approve", body).status_code == 200
@@ -153,7 +154,7 @@ _REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryScenario) -> None:
     for changes, rule in _REFUSED:
         answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()], **changes))
-        assert rule in rules_of(answer), changes
+        assert rule in reasons_of(answer, 403, 409), changes
         refusal = world.views("nca", "refusal")[-1]
         assert rule in {reason["code"] for reason in refusal["reasons"]}
     assert world.count(Query) == world.count(QuerySubject) == 0
@@ -163,23 +164,23 @@ def test_a_query_against_a_rule_is_refused_by_name_and_logged(world: QueryScenar
 def test_nobody_authorises_his_own_query(world: QueryScenario) -> None:
     body = world.question([make_token()], authorised_by="nca/colleague")
     answer = world.agencies["nca"].send("POST", "/v1/queries", body, as_name="colleague")
-    assert rules_of(answer) == {"same-person"}
+    assert reasons_of(answer, 403, 409) == {"same-person"}
     query_id = world.ask([make_token()])
-    assert rules_of(world.step(query_id, "approve", as_name="colleague")) == {"not-its-authoriser"}
+    assert reasons_of(world.step(query_id, "approve", as_name="colleague"), 403, 409) == {"not-its-authoriser"}
     assert world.step(query_id, "approve", as_name="analyst").status_code == 403
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_bank_asks_no_query(world: QueryScenario) -> None:
     body = world.question([make_token()], "a")
-    assert {"law-enforcement"} == rules_of(world.banks["a"].send("POST", "/v1/queries", body))
+    assert {"law-enforcement"} == reasons_of(world.banks["a"].send("POST", "/v1/queries", body), 403, 409)
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_covert_work_without_an_independent_reviewer_is_refused(world: QueryScenario) -> None:
     world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
     answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
-    assert rules_of(answer) == {"no-reviewer"}
+    assert reasons_of(answer, 403, 409) == {"no-reviewer"}
 
 
 def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QueryScenario) -> None:
@@ -191,7 +192,7 @@ def test_an_id_is_used_once_and_the_same_request_twice_asks_once(world: QuerySce
     others = {**body, "authorised_by": "met/authoriser", "legal_gateway": gateway_of("met")}
     for agency, again in (("nca", body), ("met", others)):
         answer = world.agencies[agency].send("POST", "/v1/queries", again)
-        assert (answer.status_code, rules_of(answer)) == (409, {"id-in-use"})
+        assert (answer.status_code, reasons_of(answer, 403, 409)) == (409, {"id-in-use"})
 
 
 _MALFORMED: list[dict[str, Any]] = [
@@ -279,7 +280,7 @@ def test_results_follow_present_authority_and_live_rows(world: QueryScenario) ->
     world.clock.advance(days=10)
     assert not world.read(query_id).get_json()["results"][0]["hit"], "an expired row is told of no more"
     world.taskforce.state_group(("a", "b"), state=GroupState.CLOSED)
-    assert rules_of(world.read(query_id)) == {"group"}
+    assert reasons_of(world.read(query_id), 403, 409) == {"group"}
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
@@ -287,14 +288,14 @@ def test_an_agency_that_is_law_enforcement_no_longer_reads_nothing(world: QueryS
     query_id = world.query([make_token()])["query_id"]
     world.agencies["nca"].kind = MemberKind.REGULATOR
     world.taskforce.state_member(world.agencies["nca"])
-    assert "law-enforcement" in rules_of(world.read(query_id))
+    assert "law-enforcement" in reasons_of(world.read(query_id), 403, 409)
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_refused_query_is_never_answered(world: QueryScenario) -> None:
     query_id = world.ask([make_token()])
     assert world.step(query_id, "refuse").get_json()["state"] == "refused"
-    assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
+    assert reasons_of(world.step(query_id, "approve"), 403, 409) == {"not-pending"}
     assert world.read(query_id).get_json()["results"] is None
     assert world.kinds("ico") == ["le_query_asked", "le_query_refused", "le_query_read"]
 
@@ -307,7 +308,7 @@ def test_an_approval_twice_is_one_and_a_repetition_is_a_new_reading(world: Query
     assert answers[0]["results"] == answers[1]["results"]
     assert answers[0]["event_id"] != answers[1]["event_id"]
     assert world.kinds("nca") == ["le_query_asked", "le_query_approved", "le_query_read"]
-    assert rules_of(world.step(query_id, "approve")) == {"not-pending"}
+    assert reasons_of(world.step(query_id, "approve"), 403, 409) == {"not-pending"}
 
 
 def test_what_is_told_is_noted_as_derived_so_that_a_withdrawal_reaches_it(world: QueryScenario) -> None:
@@ -364,4 +365,4 @@ def test_a_red_row_is_found_but_not_named_and_section_7_is_the_ncas(world: Query
     assert (result["hit"], result["institutions"], result["band"]) == (True, ["b"], "2-4")
     assert result["handling"]["tlp"] == "RED"
     to_met = world.question([token], "met", legal_gateway="CCA2013_s7")
-    assert rules_of(world.agencies["met"].send("POST", "/v1/queries", to_met)) == {"gateway-recipient"}
+    assert reasons_of(world.agencies["met"].send("POST", "/v1/queries", to_met), 403, 409) == {"gateway-recipient"}

@@ -23,7 +23,8 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from tests.canaries import Canaries
 from tests.exchange.factories import make_token
-from tests.exchange.queries.scenario import QueryScenario, decode, rules_of
+from tests.exchange.queries.scenario import QueryScenario, decode
+from tests.taskforce.members import reasons_of
 
 TEXTS = {
     "case": "OP-canary-5c1a77",
@@ -68,7 +69,7 @@ def live(world: QueryScenario) -> str:
     refused = world.ask([token], **said)
     assert world.step(refused, "refuse").status_code == 200
     broken = world.question([token], **{**said, "watch_until": "2027-01-01"})
-    assert "watch-too-late" in rules_of(world.agencies["nca"].send("POST", "/v1/queries", broken))
+    assert "watch-too-late" in reasons_of(world.agencies["nca"].send("POST", "/v1/queries", broken), 403, 409)
     return query_id
 
 
@@ -120,7 +121,7 @@ def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_worl
     world.reviewer.encryption_key = bytes(32)
     world.taskforce.state_member(world.reviewer)
     answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
-    assert rules_of(answer) == {"encryption-key"}
+    assert reasons_of(answer, 403, 409) == {"encryption-key"}
     assert world.count(QueryPaper) == 0
 
 

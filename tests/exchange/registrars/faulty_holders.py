@@ -16,7 +16,8 @@ from schemas.holder_faults import WRONG_ANSWER, Evidence, FaultReport, SignedExc
 from schemas.holders import Holder
 from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_base64
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 _ERROR = group.multiply_base(group.random_scalar())
 _QUORUM = (1, 2)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.messages import SigningKey
 from schemas.values.encoding import from_base64, to_base64
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NewTaskforce = Callable[..., Taskforce]
 

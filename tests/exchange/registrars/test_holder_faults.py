@@ -27,7 +27,8 @@ from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import from_base64
 from tests.exchange.registrars.faulty_holders import EPOCH, FaultyHolders
 from tests.exchange.registrars.test_root_change import change
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 ROUTE = "/v1/holder-faults"
 NewTaskforce = Callable[..., Taskforce]

@@ -34,9 +34,11 @@ from keys.statements.replacement import ReplacementError, sign_replacement, veri
 from schemas.enrolments import KeyReplacement
 from schemas.terms import FourEyes, Role
 from schemas.values.encoding import to_base64
-from tests.exchange.factories import NOW, make_token
+from tests.exchange.factories import make_token
 from tests.keys.factories import make_member
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.clock import NOW
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NewTaskforce = Callable[..., Taskforce]
 WHO = "a/analyst"

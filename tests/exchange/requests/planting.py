@@ -15,7 +15,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import from_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_envelope
-from tests.exchange.requests.scenario import make_request
+from tests.exchange.requests.factories import make_request
 from tests.taskforce.founding import Taskforce
 
 GATEWAY = {"legal_gateway": "DPA2018_Sch2", "condition": None}

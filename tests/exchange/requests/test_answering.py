@@ -17,16 +17,9 @@ from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal, submission_of
-from tests.exchange.requests.scenario import (
-    NO_TRACE,
-    REFUSED,
-    STRICT,
-    WANTED,
-    RequestScenario,
-    make_answer,
-    make_request,
-    reasons_of,
-)
+from tests.exchange.requests.factories import NO_TRACE, REFUSED, STRICT, WANTED, make_answer, make_request
+from tests.exchange.requests.scenario import RequestScenario
+from tests.taskforce.members import reasons_of
 
 NewWorld = Callable[..., RequestScenario]
 

@@ -17,8 +17,10 @@ from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import make_token
-from tests.exchange.requests.scenario import RequestScenario, make_request, notice, reasons_of
+from tests.exchange.requests.factories import make_request, notice
+from tests.exchange.requests.scenario import RequestScenario
 from tests.taskforce.founding import URL
+from tests.taskforce.members import reasons_of
 
 NewWorld = Callable[..., RequestScenario]
 SEEN_BEFORE_TAKING_UP = {

@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from exchange.requests.end import REQUESTS_KEPT, SEALED_KEPT, enforce_deadlines, purge_answers
-from tests.exchange.requests.scenario import NO_TRACE, RequestScenario, reasons_of
+from tests.exchange.requests.factories import NO_TRACE
+from tests.exchange.requests.scenario import RequestScenario
+from tests.taskforce.members import reasons_of
 
 NewWorld = Callable[..., RequestScenario]
 HALF, GRACE = timedelta(hours=12), timedelta(days=1)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.exchange.requests.scenario import NO_TRACE, RequestScenario, make_request
+from tests.exchange.requests.factories import NO_TRACE, make_request
+from tests.exchange.requests.scenario import RequestScenario
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from schemas.requests.messages import SEALED_SIZES
 from schemas.terms import MemberKind, Sector
 from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.scenario import NO_TRACE, REFUSED, STRICT, WANTED, RequestScenario, make_answer, reasons_of
-from tests.taskforce.founding import MemberSimulator
+from tests.exchange.requests.factories import NO_TRACE, REFUSED, STRICT, WANTED, make_answer
+from tests.exchange.requests.scenario import RequestScenario
+from tests.taskforce.members import MemberSimulator, reasons_of
 
 NewWorld = Callable[..., RequestScenario]
 OFFER: dict[str, Any] = {"mode": "provide", "condition": "warning", "confirmations": ["safeguarding_action"]}

@@ -13,7 +13,9 @@ from keys.statements.types import MemberStatement, RepresentativeState
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.terms import FourEyes
 from schemas.values.encoding import to_base64
-from tests.exchange.requests.scenario import NO_TRACE, REFUSED, RequestScenario, make_prepared, reasons_of
+from tests.exchange.requests.factories import NO_TRACE, REFUSED, make_prepared
+from tests.exchange.requests.scenario import RequestScenario
+from tests.taskforce.members import reasons_of
 
 
 def want_two(world: RequestScenario, *codes: FourEyes) -> None:

@@ -22,7 +22,9 @@ from exchange.requests.store import InformationRequest
 from exchange.web.context import attach_context
 from schemas.terms import LegalGateway, MemberKind
 from tests.exchange.corrections.taking_back import make_withdrawal
-from tests.exchange.requests.scenario import RequestScenario, notice, reasons_of
+from tests.exchange.requests.factories import notice
+from tests.exchange.requests.scenario import RequestScenario
+from tests.taskforce.members import reasons_of
 
 NewWorld = Callable[..., RequestScenario]
 SECRET = "Cell KESTREL only: never outside a and c"

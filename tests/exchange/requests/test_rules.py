@@ -26,7 +26,7 @@ from exchange.requests.rules import (
 from schemas.requests.messages import NewAnswer, RequestTerms
 from schemas.terms import Role, Urgency
 from schemas.values.identifiers import uuid7
-from tests.exchange.factories import NOW
+from tests.taskforce.clock import NOW
 
 HELD = "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b"
 ASKER = Signatory("a/analyst", b"1" * 32)

@@ -11,7 +11,7 @@ from schemas.values.identifiers import uuid7
 from tests.alerts.factories import release
 from tests.exchange.corrections.taking_back import make_outcome, make_withdrawal
 from tests.exchange.queries.scenario import AGENCIES, QueryScenario
-from tests.exchange.requests.scenario import make_request
+from tests.exchange.requests.factories import make_request
 from tests.exchange.silence.side import Side
 
 UNTIL, WATCH = timedelta(days=300), timedelta(days=200)

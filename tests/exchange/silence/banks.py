@@ -16,7 +16,7 @@ from schemas.values.identifiers import uuid7
 from tests.alerts.factories import make_content
 from tests.exchange.corrections.taking_back import make_assessment, make_outcome, make_withdrawal
 from tests.exchange.queries.scenario import BANKS
-from tests.exchange.requests.scenario import NO_TRACE, REFUSED, make_answer, make_request
+from tests.exchange.requests.factories import NO_TRACE, REFUSED, make_answer, make_request
 from tests.exchange.silence.side import CELL, Side
 
 GROUPS = ("taskforce", CELL)

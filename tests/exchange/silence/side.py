@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,17 +19,12 @@ from alerts.acts.publication import apply_due_changes
 from alerts.delivery.jobs import forget_deliveries
 from alerts.jobs import drain_outbox
 from edge.request_limits import LARGEST_LIMIT
-from exchange.kernel.leases import acquire_lease
 from exchange.kernel.outbox import OutboxMessage
-from exchange.log.head_file import HeadFile
-from exchange.log.sequencer import Sequencer
 from exchange.programs.worker import exchange_jobs, query_jobs
 from exchange.queries.decide import DEFAULT_LIMITS
 from schemas.values import identifiers
-from schemas.values.identifiers import uuid7
 from tests.exchange.queries.scenario import QueryScenario
 from tests.exchange.silence.seen import Eyes, Seen
-from tlog.notes import NoteSigner
 
 # In nanoseconds; of one process, so that what is made later is later, whichever test made what it copies.
 _MOMENTS = itertools.count(1_800_000_000_000_000_000, 1_000_000)
@@ -46,7 +39,7 @@ class Side:
 
     def __init__(self, world: QueryScenario) -> None:
         self.world, self.clock, self.database = world, world.clock, world.taskforce.database
-        self._lift_limits()
+        world.taskforce.change_settings(requests_per_minute=LARGEST_LIMIT, feed_requests_per_minute=LARGEST_LIMIT)
         self.observed: list[tuple[str, Seen | tuple[str, ...]]] = []
         self.routes: set[str] = set()
         self.granted: set[str] = set()
@@ -54,7 +47,6 @@ class Side:
         self._eyes: dict[str, Eyes] = defaultdict(Eyes)
         self._urls = world.taskforce.app.url_map.bind("exchange.test")
         self._feed_tokens: dict[str, str] = {}
-        self._sequencer = self._make_sequencer()
         world.taskforce.state_group(tuple(world.banks), CELL)
         self.tick()
 
@@ -86,11 +78,7 @@ class Side:
 
     def tick(self) -> None:
         """A tick of the log, then a second later."""
-        now = self.clock()
-        with self.database.transaction() as session:
-            lease = acquire_lease(session, "sequencer", uuid7(), now, timedelta(seconds=0.001))
-        assert lease is not None
-        self._sequencer.tick(now, lease)
+        self.world.taskforce.tick()
         self.clock.advance(seconds=1)
 
     def look(self) -> None:
@@ -133,22 +121,6 @@ class Side:
             eyes, own = self._eyes[bank], [one for one in messages if one.member_id == bank]
             told = tuple(f"{one.kind} {one.created_at} {eyes.text(one.event_id)}" for one in own)
             self.observed.append((f"{bank} outbox after {job}", told))
-
-    def _lift_limits(self) -> None:
-        taskforce = self.world.taskforce
-        taskforce.settings = dataclasses.replace(
-            taskforce.settings, requests_per_minute=LARGEST_LIMIT, feed_requests_per_minute=LARGEST_LIMIT
-        )
-        taskforce.app = taskforce.make_app(self.database)
-
-    def _make_sequencer(self) -> Sequencer:
-        settings = self.world.taskforce.settings
-        folder = Path(settings.home) / "head"
-        folder.mkdir(mode=0o700)
-        signer = NoteSigner(settings.log_origin, bytes(32))
-        head_file = HeadFile(folder / "signed-head", signer)
-        head_file.create()
-        return Sequencer(self.database, signer, head_file)
 
 
 def order_ids(patch: pytest.MonkeyPatch) -> None:

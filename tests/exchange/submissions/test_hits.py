@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 from sqlalchemy import text
 
@@ -25,16 +24,6 @@ from tests.exchange.factories import make_token
 from tests.taskforce.founding import Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]
-
-
-def views(taskforce: Taskforce, member_id: str, kind: str) -> list[dict[str, Any]]:
-    """A member's views of one kind in the log, oldest first."""
-    with taskforce.database.reading() as session:
-        rows = session.execute(
-            text("SELECT view FROM log_entries WHERE member_id = :m AND kind = :k ORDER BY entry_id"),
-            {"m": member_id, "k": kind},
-        )
-        return [json.loads(row.view) for row in rows]
 
 
 def test_the_number_of_others_is_shown_as_a_band(new_taskforce: NewTaskforce) -> None:
@@ -86,10 +75,10 @@ def test_an_affected_member_gets_a_view_without_names_and_a_notice(new_taskforce
     token = make_token()
     one.submit([token])
     two.submit([token], envelope={"purpose": "a purpose of bank-two alone"})
-    view = views(taskforce, "bank-one", "match")[-1]
+    view = taskforce.members["bank-one"].views("match")[-1]
     assert [hit["token"] for hit in view["hits"]] == [to_base64(token)]
     assert "two" not in json.dumps(view)
-    own = views(taskforce, "bank-two", "match")[0]
+    own = taskforce.members["bank-two"].views("match")[0]
     assert (own["event_id"], own["core_digest"]) == (view["event_id"], view["core_digest"])
     before = one.send("GET", "/v1/status").get_json()["notices"]
     assert drain_outbox(taskforce.database) > 0
@@ -105,11 +94,11 @@ def test_hits_come_page_by_page_each_once_and_every_page_is_logged(new_taskforce
     tokens = [make_token() for _ in range(25)]
     a.submit(tokens)
     b.submit(tokens)
-    pages = len(views(taskforce, "a", "hits_read"))
+    pages = len(taskforce.members["a"].views("hits_read"))
     hits = a.hits("limit=10")
     assert {hit["token"] for hit in hits} == {to_base64(token) for token in tokens}
     assert len(hits) == 25
-    read = views(taskforce, "a", "hits_read")[pages:]
+    read = taskforce.members["a"].views("hits_read")[pages:]
     assert [view["count"] for view in read] == [10, 10, 5]
 
 
@@ -135,10 +124,10 @@ def test_a_member_that_left_is_no_longer_counted_when_hits_are_read(new_taskforc
     taskforce.state_group(["a", "b"])
     hit = a.hits()[0]
     assert hit["institutions"] == "1"
-    (changed,) = views(taskforce, "a", "hits_changed")
+    (changed,) = taskforce.members["a"].views("hits_changed")
     assert changed["hits"] == [hit]
     assert c.hits() == []
-    assert len(views(taskforce, "c", "hits_changed")[0]["ended"]) == 1
+    assert len(taskforce.members["c"].views("hits_changed")[0]["ended"]) == 1
     taskforce.state_group(["a", "b", "c"])
     assert a.hits()[0]["institutions"] == "2-4"
     assert a.hits()[0]["hit_id"] == hit["hit_id"]

@@ -19,7 +19,8 @@ from keys.statements.types import MemberState
 from schemas.values.encoding import from_base64, to_base64
 from tests.exchange.corrections.taking_back import make_withdrawal
 from tests.exchange.factories import make_rows, make_token
-from tests.taskforce.founding import MemberSimulator, Taskforce
+from tests.taskforce.founding import Taskforce
+from tests.taskforce.members import MemberSimulator
 
 NewTaskforce = Callable[..., Taskforce]
 
@@ -27,14 +28,6 @@ NewTaskforce = Callable[..., Taskforce]
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit_indicators, "SLICE_ROWS", 5)
-
-
-def views(taskforce: Taskforce, member_id: str, kind: str = "match") -> list[dict[str, Any]]:
-    """What a member's log says of matches, or of another kind, in order."""
-    told = "SELECT view FROM log_entries WHERE member_id = :member AND kind = :kind ORDER BY entry_id"
-    with taskforce.database.reading() as session:
-        found = session.execute(text(told), {"member": member_id, "kind": kind})
-        return [json.loads(row.view) for row in found]
 
 
 def send(member: MemberSimulator, value: dict[str, Any], status: int = 201) -> dict[str, Any]:
@@ -73,10 +66,14 @@ def test_a_part_in_slices_is_answered_as_one_in_one(
         answer = submit_a_mixed_part(taskforce, tokens)
         answers.append([answer[name] for name in ("accepted", "duplicates", "left_out", "rejected")])
         assert [hit["hit_id"] for hit in answer["hits"]] == sorted(hit["hit_id"] for hit in answer["hits"])
-        told = [[hit for view in views(taskforce, name) for hit in view["hits"]] for name in "ac"]
+        told = [[hit for view in taskforce.members[name].views("match") for hit in view["hits"]] for name in "ac"]
         listed = [each.hits() for each in taskforce.members.values()]
         shown.append([said(hits, tokens) for hits in (answer["hits"], *told, *listed)])
-        of_part = [view for view in views(taskforce, "b") if view.get("submission_id") == answer["submission_id"]]
+        of_part = [
+            view
+            for view in taskforce.members["b"].views("match")
+            if view.get("submission_id") == answer["submission_id"]
+        ]
         assert [view["slice"] for view in of_part] == list(range(len(of_part)))
         assert (len(of_part) > 1) == (most < 10_000)
         receipt = json.loads(from_base64(answer["receipt"]["payload"]))
@@ -117,9 +114,9 @@ def test_a_part_stopped_between_slices_goes_on_and_tells_once(
     assert (answer["accepted"], answer["duplicates"]) == (12, [])
     assert said(answer["hits"], tokens) == said(b.hits(), tokens)
     assert len(answer["hits"]) == 12
-    told = [hit["hit_id"] for view in views(taskforce, "a") for hit in view["hits"]]
+    told = [hit["hit_id"] for view in taskforce.members["a"].views("match") for hit in view["hits"]]
     assert sorted(told) == sorted({hit["hit_id"] for hit in a.hits()})
-    assert [view["slice"] for view in views(taskforce, "b")] == list(range(12))
+    assert [view["slice"] for view in taskforce.members["b"].views("match")] == list(range(12))
     again = send(b, value, 200)
     assert (again["receipt"], said(again["hits"], tokens)) == (answer["receipt"], said(answer["hits"], tokens))
     with taskforce.database.reading() as session:
@@ -135,7 +132,7 @@ def test_another_body_cannot_take_over_an_unfinished_part(
     value = a.submission([make_token() for _ in range(12)])
 
     def stop_at_the_second(*arguments: Any, **options: Any) -> Any:
-        if views(taskforce, "a"):
+        if taskforce.members["a"].views("match"):
             raise LogUnavailableError("stopped")
         return record(*arguments, **options)
 
@@ -185,11 +182,15 @@ def cuts_of(
         monkeypatch.setattr(submit_indicators, "SLICE_ROWS", most)
         value = a.submission(tokens) | fields
         send(a, value)
-        of_part = [view for view in views(taskforce, "a") if view.get("submission_id") == value["submission_id"]]
+        of_part = [
+            view
+            for view in taskforce.members["a"].views("match")
+            if view.get("submission_id") == value["submission_id"]
+        ]
         found.append([view["accepted"] + view["duplicates"] + view["left_out"] for view in of_part])
-        before = len(views(taskforce, "a", "hits_read"))
+        before = len(taskforce.members["a"].views("hits_read"))
         send(a, value, 200)
-        assert len(views(taskforce, "a", "hits_read")) - before == len(of_part)
+        assert len(taskforce.members["a"].views("hits_read")) - before == len(of_part)
     return found
 
 

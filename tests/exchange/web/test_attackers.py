@@ -18,7 +18,8 @@ from exchange.registrars.accept import accept_statement
 from keys.signatures.messages import SigningKey, content_digest, new_nonce, sign_request
 from keys.statements.envelopes import Registrar, Root, StatementError, merge, sign_statement
 from keys.statements.keyring import MemberState, to_payload
-from tests.exchange.factories import Clock, make_token
+from tests.exchange.factories import make_token
+from tests.taskforce.clock import Clock
 from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]

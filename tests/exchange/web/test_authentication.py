@@ -15,7 +15,8 @@ from sqlalchemy import text
 from exchange.kernel.session import create_database
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from schemas.values.encoding import to_base64
-from tests.exchange.factories import Clock, make_token
+from tests.exchange.factories import make_token
+from tests.taskforce.clock import Clock
 from tests.taskforce.founding import URL, Taskforce, make_taskforce
 
 NewTaskforce = Callable[..., Taskforce]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,8 @@ from exchange.operations.purge import purge_nonces
 from keys.custody.files import write_private_file
 from keys.signatures.messages import SigningKey, new_nonce
 from schemas.values.canonical import canonical_json
-from tests.exchange.factories import Clock, make_token
+from tests.exchange.factories import make_token
+from tests.taskforce.clock import Clock
 from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -27,8 +27,7 @@ LIMIT = 5
 
 def _limited(new_taskforce: NewTaskforce, *member_ids: str) -> Taskforce:
     taskforce = new_taskforce(*member_ids)
-    taskforce.settings = dataclasses.replace(taskforce.settings, requests_per_minute=LIMIT, enrolments_per_minute=LIMIT)
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(requests_per_minute=LIMIT, enrolments_per_minute=LIMIT)
     _clock(taskforce).advance(seconds=60)  # what setting up has used is past
     return taskforce
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,7 +17,7 @@ from keys.signatures.messages import SigningKey, new_nonce
 from keys.statements.envelopes import sign_statement
 from keys.statements.types import MemberState, to_payload
 from schemas.values.encoding import from_base64
-from tests.exchange.factories import Clock
+from tests.taskforce.clock import Clock
 from tests.taskforce.founding import URL, Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -43,10 +42,7 @@ def statements_of(taskforce: Taskforce) -> Iterator[list[str]]:
 
 def _limited(new_taskforce: NewTaskforce, proxies: str = "") -> Taskforce:
     taskforce = new_taskforce("a")
-    taskforce.settings = dataclasses.replace(
-        taskforce.settings, unsigned_requests_per_minute=LIMIT, trusted_proxies=parse_proxies(proxies)
-    )
-    taskforce.app = taskforce.make_app(taskforce.database)
+    taskforce.change_settings(unsigned_requests_per_minute=LIMIT, trusted_proxies=parse_proxies(proxies))
     return taskforce
 
 

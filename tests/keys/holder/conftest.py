@@ -9,7 +9,8 @@ import pytest
 
 from keys.oprf.threshold import Dealing
 from tests.keys.factories import Member, make_dealing, make_epoch, make_member, sign
-from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
+from tests.keys.holder.simulator import HolderSimulator, make_settings, migrate
+from tests.taskforce.clock import Clock
 
 
 @pytest.fixture(scope="session")

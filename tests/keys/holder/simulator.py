@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,9 @@ from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SignedRequest, new_nonce, sign_request, verify_response
 from tests.keys.factories import Member, holder_key, holder_url, make_root
 from tests.tables import make_holder_tables
+from tests.taskforce.clock import Clock
 
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 EVALUATIONS = "/v1/evaluations"
-
-
-class Clock:
-    """A clock that stands still until moved."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        """The time."""
-        return self.now
-
-    def move(self, **step: float) -> None:
-        """Let time pass (timedelta's arguments)."""
-        self.now += timedelta(**step)
 
 
 def make_elements(count: int) -> bytes:

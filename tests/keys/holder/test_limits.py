@@ -36,14 +36,14 @@ def _limited(holder: HolderSimulator) -> HolderSimulator:
 def test_a_member_beyond_its_limit_is_told_when_to_come_back(holder: HolderSimulator, member: Member) -> None:
     limited = _limited(holder)
     limited.allow("b", 10)
-    limited.clock.move(seconds=25)
+    limited.clock.advance(seconds=25)
     answers = [limited.ask(member, ELEMENTS, key=f"key-{number}") for number in range(LIMIT + 1)]
     assert [answer.status_code for answer in answers] == [200] * LIMIT + [429]
     assert (problem_of(answers[-1]), answers[-1].headers["Retry-After"]) == ("request-limit", "35")
     # Signed, so that nobody between can say it in the holder's place; `ask` has checked that.
     assert "Signature" in answers[-1].headers
     assert limited.ask(make_member("b"), ELEMENTS).status_code == 200
-    limited.clock.move(seconds=35)
+    limited.clock.advance(seconds=35)
     assert limited.ask(member, ELEMENTS, key="key-9").status_code == 200
     assert limited.budget(member)["remaining"] == 10 - LIMIT - 1
     with limited.database.reading() as connection:
@@ -123,7 +123,7 @@ def test_strangers_are_limited_by_address_and_members_are_not(holder: HolderSimu
     assert asked.status_code == 200
     healthy = [limited.client.get("/healthz", environ_base={"REMOTE_ADDR": "192.0.2.1"}) for _ in range(LIMIT + 1)]
     assert {answer.status_code for answer in healthy} == {200}
-    limited.clock.move(seconds=60)
+    limited.clock.advance(seconds=60)
     assert ask("192.0.2.1") == 200
     limited.database.dispose()
 
@@ -155,7 +155,7 @@ def test_refused_signatures_are_limited_by_address(
         patch.delattr(Request, "get_data")  # whoever reads the body now fails with 500
         assert _ask_forged(limited, member, route) == 429
     assert _ask_forged(limited, member, route, address="192.0.2.7") == 401
-    limited.clock.move(seconds=60)
+    limited.clock.advance(seconds=60)
     assert _ask_forged(limited, member, route) == 401
     limited.database.dispose()
 
@@ -200,7 +200,7 @@ def test_who_may_not_act_any_more_is_limited_by_key_and_address(
     with monkeypatch.context() as patch:
         patch.delattr(Request, "get_data")  # whoever reads the body now fails with 500
         assert {ask("127.0.0.1"), ask("198.51.100.1")} == {"request-limit"}
-    limited.clock.move(seconds=60)
+    limited.clock.advance(seconds=60)
     assert ask("127.0.0.1") == reason
     assert limited.ask(make_member("b"), ELEMENTS).status_code == 403  # not allowed here, but heard
     limited.database.dispose()
@@ -223,7 +223,7 @@ def test_what_the_suspended_ask_counts_at_their_address(holder: HolderSimulator,
 def test_a_stranger_beside_a_quiet_member_does_not_shut_it_out(holder: HolderSimulator, member: Member) -> None:
     limited = _with_few_strangers(holder)
     assert limited.ask(member, ELEMENTS).status_code == 200
-    limited.clock.move(days=6)
+    limited.clock.advance(days=6)
     for _ in range(3 * LIMIT):
         limited.client.get("/v1/epochs")
         limited.client.get("/v1/budget")

@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from keys.holder import store
 from keys.holder.database import open_database
 from keys.holder.tables import metadata
-from tests.keys.holder.simulator import NOW
+from tests.taskforce.clock import NOW
 
 
 def test_the_newest_migration_makes_the_tables_of_the_code(database_url: str) -> None:

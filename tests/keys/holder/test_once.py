@@ -103,7 +103,7 @@ def test_a_request_that_a_killed_worker_left_is_begun_again_later(
     forget_answers(holder)
     answer = holder.ask(member, ELEMENTS)
     assert (answer.status_code, problem_of(answer), answer.headers["Retry-After"]) == (503, "under-way", "1")
-    holder.clock.move(seconds=11)
+    holder.clock.advance(seconds=11)
     assert holder.ask(member, ELEMENTS).status_code == 200
     assert holder.budget(member)["standing"]["used"] == 3
 

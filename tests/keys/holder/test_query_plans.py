@@ -38,7 +38,7 @@ def use(holder: HolderSimulator, member: Member) -> None:
         assert [answer.status_code for answer in holder.state(*stated)] == [200, 200]
         for target in ("/v1/epochs", "/v1/statements", "/v1/snapshot"):
             holder.client.get(target, headers=holder.sign(member, "GET", target))
-        holder.clock.move(days=20)
+        holder.clock.advance(days=20)
     with holder.database.transaction() as connection:
         store.begin_again(connection, "a", "proved-0", holder.clock())
         assert [one.member_id for one in store.list_members(connection)] == ["a"]

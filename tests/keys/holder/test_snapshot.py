@@ -14,7 +14,8 @@ from keys.statements.keyring import Keyring
 from keys.statements.snapshots import verify_snapshot
 from schemas.holders import SignedSnapshot
 from tests.keys.factories import make_dealing, make_epoch, make_member, make_root, sign
-from tests.keys.holder.simulator import Clock, HolderSimulator, make_settings, migrate
+from tests.keys.holder.simulator import HolderSimulator, make_settings, migrate
+from tests.taskforce.clock import Clock
 
 DEALING = make_dealing()
 
@@ -35,7 +36,7 @@ def test_a_holder_vouches_at_once_for_what_it_took_in(holder: HolderSimulator) -
         assert answer.status_code == 200
         snapshot = verify_snapshot(msgspec.convert(answer.get_json(), SignedSnapshot), epoch.holders[0], holder.clock())
         assert (snapshot.number, snapshot.digest) == (keyring.number, keyring.digest)
-    holder.clock.move(days=30)  # made anew whenever it is asked for
+    holder.clock.advance(days=30)  # made anew whenever it is asked for
     later = msgspec.convert(holder.client.get("/v1/snapshot").get_json(), SignedSnapshot)
     verify_snapshot(later, epoch.holders[0], holder.clock())
 

@@ -25,7 +25,6 @@ from schemas.values.encoding import from_base64, to_base64
 from tests.keys.factories import Member, make_epoch, make_member, sign
 from tests.keys.holder.simulator import (
     EVALUATIONS,
-    Clock,
     HolderSimulator,
     element_bytes,
     make_elements,
@@ -33,6 +32,7 @@ from tests.keys.holder.simulator import (
     migrate,
     problem_of,
 )
+from tests.taskforce.clock import Clock
 
 ELEMENTS = make_elements(3)
 TARGET = f"{EVALUATIONS}?epoch=1&quorum=1,2"
@@ -102,9 +102,9 @@ def test_the_budget_renews_after_thirty_days_and_a_grant_ends_with_its_day(
     holder.grant("a", 5, days=40)
     assert holder.ask(member, make_elements(12)).status_code == 200
     assert holder.budget(member)["remaining"] == 3
-    holder.clock.move(days=30)
+    holder.clock.advance(days=30)
     assert holder.budget(member)["remaining"] == 13
-    holder.clock.move(days=10)
+    holder.clock.advance(days=10)
     assert holder.budget(member)["remaining"] == 10
     assert holder.budget(member)["grants"] == []
 
@@ -215,12 +215,12 @@ def test_a_request_cannot_be_replayed_at_another_worker(holder: HolderSimulator,
 
 
 def test_a_request_cannot_be_replayed_when_its_nonce_is_forgotten(holder: HolderSimulator, member: Member) -> None:
-    holder.clock.move(seconds=60)
+    holder.clock.advance(seconds=60)
     headers = holder.sign(member, "POST", TARGET, ELEMENTS)
-    holder.clock.move(seconds=-60)
+    holder.clock.advance(seconds=-60)
     assert holder.send(TARGET, ELEMENTS, headers).status_code == 200
     for _ in range(13):
-        holder.clock.move(seconds=10)
+        holder.clock.advance(seconds=10)
         holder.budget(member)  # each request drops nonces past use
         assert holder.send(TARGET, ELEMENTS, headers).status_code == 401
 

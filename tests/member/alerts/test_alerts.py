@@ -33,7 +33,8 @@ from member.vault.store import Vault
 from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, now
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import Ran, now
 from tlog.entries import entry_commitment
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -129,7 +130,6 @@ def test_an_exchange_that_shows_another_content_than_it_logged_is_caught(apart: 
     with answers_changed(apart, b"the second account", b"the third! account"):
         done = apart.run("b", "alert", "read", published["reference"])
     assert (done.status, done.document["error"]["type"]) == (1, "bad_answer")
-    assert apart.database is not None
     with apart.database.transaction() as session:
         stored = session.get_one(StoredAlert, published["alert_id"])
         honest = stored.content_json

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import ALERT, Delivery
 from schemas.values.identifiers import uuid7
-from tests.taskforce.homes import MemberHomes, Ran
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran
 
 HOOK = "https://hooks.bank.example/alerts"
 SECRETS = WebhookSecrets(bytes(32))
@@ -25,7 +26,6 @@ def codes_of(done: Ran) -> list[str]:
 
 def give_up(taskforce: MemberHomes, subscription_id: str) -> str:
     """The id of its first delivery, which is now one of an alert, and dead."""
-    assert taskforce.database is not None
     with taskforce.database.transaction() as session:
         row = session.scalars(select(Delivery).where(Delivery.subscription_id == subscription_id)).one()
         row.kind, row.alert_id = ALERT, row.alert_id or uuid7()

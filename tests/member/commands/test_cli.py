@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from member.commands.cli import cli
 from member.errors import MemberError
-from tests.taskforce.homes import Ran, run_member, write_csv, write_secret_file
+from tests.taskforce.member_program import Ran, run_member, write_csv, write_secret_file
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -33,7 +33,9 @@ from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
 from tests.member.requests.test_requests import forget_readings, vault_of
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, accounts, now, write_csv
+from tests.taskforce.founding import ORIGIN
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import Ran, accounts, now, write_csv
 
 FIRST = 91_000
 WHOLE = 20_000_000_000_000
@@ -52,7 +54,6 @@ def share(taskforce: MemberHomes, folder: Path, *numbers: int) -> list[str]:
 
 def tell(taskforce: MemberHomes) -> int:
     """One round of the worker."""
-    assert taskforce.database is not None
     return notify_corrections(taskforce.database, now())
 
 
@@ -108,7 +109,6 @@ def telling_more(taskforce: MemberHomes, correction_id: str, submission_id: str,
     honest, left = taskforce.applications[EXCHANGE_URL], iter(range(times))
 
     def add() -> None:
-        assert taskforce.database is not None
         with taskforce.database.transaction() as session:
             items = select(CorrectionItem.token).where(CorrectionItem.correction_id == correction_id)
             token = session.scalars(items).first()

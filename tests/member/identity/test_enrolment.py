@@ -11,7 +11,8 @@ import pytest
 from keys.statements.keyring import Root
 from member.errors import UsageError
 from member.identity.enrolment import read_code
-from tests.taskforce.homes import MemberHomes, accounts, run_member, write_csv, write_secret_file
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import accounts, run_member, write_csv, write_secret_file
 
 
 def ready(taskforce: MemberHomes, member_id: str) -> str:

@@ -30,7 +30,8 @@ from member.vault.rekey import change_key
 from member.vault.rows import OwnRow, Source, VaultRows
 from member.vault.store import Vault
 from schemas.values.encoding import from_base64, to_base64
-from tests.taskforce.homes import MemberHomes, Ran, run_member, write_secret_file
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran, run_member, write_secret_file
 from tests.typed import run_typed
 
 AUTHORISER = "her own twelve words"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from tests.taskforce.homes import MemberHomes, Ran, accounts, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran, accounts, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid", "--necessity", "nobody else can say")
 WHY = ("--proportionality", "one account")

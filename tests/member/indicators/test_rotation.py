@@ -11,7 +11,8 @@ import pytest
 
 from exchange.registrars.rotate_key import rotate_key
 from keys.statements.replacement import verify_replacement
-from tests.taskforce.homes import MemberHomes, accounts, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import accounts, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,6 @@ def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]
 
 
 def test_a_new_key_replaces_the_old_at_the_exchange_and_the_holders(taskforce: MemberHomes, tmp_path: Path) -> None:
-    assert taskforce.database is not None
     stolen = taskforce.home("a") / "keys"
     thief = {path.name: path.read_bytes() for path in stolen.iterdir()}
     config = taskforce.home("a") / "config.json"

@@ -24,7 +24,8 @@ from member.vault.uploads import PartOutcome, Receipt, Upload, Uploads
 from schemas.values.identifiers import uuid7
 from tests.exchange.factories import stated_envelope
 from tests.member.commands.test_cli import passphrases
-from tests.taskforce.homes import MemberHomes, accounts, now, run_member, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import accounts, now, run_member, write_csv
 
 KEY = bytes(32)
 TODAY = date(2026, 11, 22)

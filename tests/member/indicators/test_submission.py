@@ -17,7 +17,8 @@ import pytest
 
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import accounts, now, write_csv
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.taskforce.homes import MemberHomes, Ran, accounts, run_member, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran, accounts, run_member, write_csv
 
 GROUNDS = (
     *("--case", "OP-7", "--legal-gateway", "CCA2013_s7", "--purpose", "finding a network", "--authorised-by"),

@@ -33,7 +33,9 @@ from schemas.values.canonical import digest
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, accounts, now, write_csv
+from tests.taskforce.founding import ORIGIN
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import Ran, accounts, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 ALONE = "20000012345670"
@@ -64,7 +66,6 @@ def ask(police: MemberHomes, *said: str, agency: str = "nca", authorised_by: str
 
 def other_texts(police: MemberHomes, query_id: str, reader: str, **changes: str) -> dict[str, str]:
     """What the operator can: other texts than were given, sealed to their reader as the true ones are."""
-    assert police.database is not None
     with police.database.reading() as session:
         member = find_member(session, reader)
     assert member is not None
@@ -225,7 +226,6 @@ def test_agencies_learn_of_each_other_and_a_watch_reports(police: MemberHomes, t
     assert [one["others"] for one in listed if one["query_id"] == second["query_id"]] == [second["others"]]
     file = write_csv(tmp_path / "new.csv", f"bank_account,{number},test,,")
     assert police.run("a", "submit", str(file)).status == 0
-    assert police.database is not None
     assert watch_queries(police.database, DEFAULT_LIMITS, now()) == 1
     shown = police.run("nca", "query", "show", first["query_id"], as_json=False)
     assert number in shown.document["text"]
@@ -383,7 +383,6 @@ def test_a_bank_learns_at_the_end_of_cover_what_the_reviewer_saw(
     assert (before["bank"], before["state"], before["told_at"]) == ("a", "open", None)
     assert police.run("a", "log", "verify").document["disclosed"] == []
     police.tick()
-    assert police.database is not None
     patient = replace(police.database, log_stale_seconds=200_000)  # no tick of the next day is needed for it
     assert end_queries(patient, now() + timedelta(days=1)) == 1
     (after,) = fixed()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from tests.taskforce.homes import MemberHomes, Ran, now, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import Ran, now, write_csv
 
 HELD, MISSED = "20000012345678", "20000098765432"
 STATED = ("--purpose", "finding <a> network", "--necessity", "nothing else", "--proportionality", "suspects alone")

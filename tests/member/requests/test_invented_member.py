@@ -26,7 +26,8 @@ from member.tokens.holders import connect_holders
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from tests.keys.factories import make_member, registrar_key
 from tests.keys.holder.simulator import make_elements
-from tests.taskforce.homes import MemberHomes, now
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import now
 
 INVENTED = make_member("invented")
 _ME, _PERSON = "invented", "invented/analyst"
@@ -45,7 +46,6 @@ def invent(taskforce: MemberHomes) -> None:
     """The operator's rows: a member in force, its key, its group; and a statement that a stranger signed."""
     invented, statement = INVENTED, INVENTED.statement
     payload = to_payload(statement)
-    assert taskforce.database is not None
     with taskforce.database.transaction() as session:
         row = membership.Member(
             **{name: getattr(statement, name) for name in ("member_id", "name", "declared_book", "encryption_key")},

@@ -129,7 +129,6 @@ def test_an_offer_is_refused_without_learning_whose_it_is(taskforce: MemberHomes
 
 
 def test_notices_of_an_offer_speak_of_an_offer_on_both_sides(taskforce: MemberHomes, shared: Shared) -> None:
-    assert taskforce.database is not None
     create = ("request", "create", shared.hit, *TERMS, "--mode", "provide", "--fields", "reason", *CONFIRMED)
     request_id = taskforce.run("a", *create).document["request_id"]
     assert taskforce.run(*BOSS, "take-up", request_id).status == 0

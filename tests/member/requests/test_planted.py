@@ -39,7 +39,8 @@ from tests.member.requests.test_requests import (
     submit,
     vault_of,
 )
-from tests.taskforce.homes import GROUP, MemberHomes, now
+from tests.taskforce.homes import GROUP, MemberHomes
+from tests.taskforce.member_program import now
 
 INVENTED, GHOST = SigningKey.generate(), SigningKey.generate()
 INVENTED_KEY = EncryptionKey.generate().public_bytes
@@ -56,7 +57,6 @@ def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]
 @pytest.fixture(scope="module", autouse=True)
 def invented(taskforce: MemberHomes) -> None:
     """A member that the operator invented, in the group, and an authoriser of bank a's and of bank b's."""
-    assert taskforce.database is not None
     with taskforce.database.transaction() as session:
         row = membership.Member(
             **{"member_id": "invented", "name": "Bank I", "kind": "financial_institution", "sector": "banking"},
@@ -97,7 +97,6 @@ class Asker:
 
 def plant_asking(taskforce: MemberHomes, token: Token, asker: Asker) -> str:
     """A row of the asker's and its request about it to bank b, as if they had come by the way of all."""
-    assert taskforce.database is not None
     around: Any = SimpleNamespace(database=taskforce.database, clock=now)
     plant_row(around, asker.member_id, GROUP, token.token)
     request_id = plant_request(around, asker.member_id, ["b"], token.token)
@@ -135,7 +134,6 @@ def test_a_request_that_the_operator_planted_gets_no_answer(
         return
     assert why in taken.document["doubt"]
     assert refused_as(taskforce.run(*BOSS, "answer", request_id, "--full")) == "not_proved"
-    assert taskforce.database is not None
     with taskforce.database.reading() as session:
         assert session.get_one(RequestPart, (request_id, "b")).outcome is None
 
@@ -151,7 +149,6 @@ class Answerer:
 
 def plant_answer(taskforce: MemberHomes, request_id: str, token: Token, answerer: Answerer) -> None:
     """An answer with details, sealed and signed as the rules want, by somebody who knows the identifier."""
-    assert taskforce.database is not None
     around: Any = SimpleNamespace(database=taskforce.database, clock=now)
     if answerer.member_id == "invented":
         plant_row(around, "invented", GROUP, token.token)

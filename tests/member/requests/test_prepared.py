@@ -19,7 +19,8 @@ from schemas.requests.messages import AnswerDetails
 from schemas.requests.prepared import PREPARED_DAYS
 from schemas.values.encoding import to_rfc3339
 from tests.member.requests.test_requests import BOSS, Shared, rules_of, share_accounts
-from tests.taskforce.homes import MemberHomes, now
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import now
 
 ANALYST = ("b", "request")
 

@@ -31,7 +31,9 @@ from schemas.terms import GroupKind
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.member.altered_answers import answers_changed, requests_noted
-from tests.taskforce.homes import EXCHANGE_URL, ORIGIN, MemberHomes, Ran, now
+from tests.taskforce.founding import ORIGIN
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import Ran, now
 
 BOSS = ("b", "--as", "authoriser", "request")
 TERMS = (
@@ -373,7 +375,6 @@ def count_sources(taskforce: MemberHomes, bank: str) -> int:
 
 def tell_of_withdrawals(taskforce: MemberHomes) -> None:
     """One round of the worker: what was taken back here is no other module's business."""
-    assert taskforce.database is not None
     notify_corrections(taskforce.database, now())
 
 

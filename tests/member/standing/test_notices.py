@@ -19,7 +19,8 @@ from member.vault.store import Vault
 from schemas.status import ListedNotice
 from schemas.values.identifiers import uuid7
 from tests.member.alerts.test_alerts import Pages, entry_of
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, accounts, start_nothing, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, start_nothing
+from tests.taskforce.member_program import Ran, accounts, write_csv
 
 ASKING = ("--legal-gateway", "ECCTA2023_s188", "--purpose", "finding who is paid")
 STATED = ("--necessity", "nobody else can say", "--proportionality", "one account")
@@ -41,7 +42,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
 
 def notices(taskforce: MemberHomes, *arguments: str, bank: str = "b") -> Ran:
     """What a bank is told once the worker has been round."""
-    assert taskforce.database is not None
     drain_outbox(taskforce.database)
     done = taskforce.run(bank, *arguments)
     assert done.status == 0, done.document

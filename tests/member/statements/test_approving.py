@@ -28,7 +28,8 @@ from keys.statements.keyring import (
 from schemas.terms import GroupKind
 from schemas.values.encoding import to_rfc3339
 from tests.keys.factories import make_member
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, now, run_member, start_nothing
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, start_nothing
+from tests.taskforce.member_program import Ran, now, run_member
 
 REGISTRAR = ("registrar", "--as", "registrar", "registrar")
 
@@ -49,7 +50,6 @@ def group(group_id: str, objective: str = "one ring") -> GroupStatement:
 
 def draft(taskforce: MemberHomes, group_id: str) -> str:
     """The operator drafts a group; the proposal's id."""
-    assert taskforce.database is not None
     return propose_statement(taskforce.database, "group", group_id, lambda sequence: group(group_id), now())
 
 
@@ -80,7 +80,6 @@ def in_force(taskforce: MemberHomes) -> set[str]:
 
 
 def test_what_waits_is_told_with_keys_changes_and_digest(taskforce: MemberHomes) -> None:
-    assert taskforce.database is not None
     stated = make_member("bank-x").statement
     added = propose_statement(taskforce.database, "member", "bank-x", lambda sequence: stated, now())
     shown = pending(taskforce)[added]
@@ -152,7 +151,6 @@ def test_a_payload_swapped_between_showing_and_signing_is_not_signed(taskforce: 
 
 
 def test_a_ghost_bank_enrolled_just_before_the_command_is_not_signed(taskforce: MemberHomes) -> None:
-    assert taskforce.database is not None
     wanted = draft(taskforce, "wanted")
     shown = pending(taskforce)[wanted]
     ghost = make_member("ghost").statement
@@ -170,7 +168,6 @@ def test_a_ghost_bank_enrolled_just_before_the_command_is_not_signed(taskforce: 
 
 def test_approving_goes_on_to_the_last_and_names_what_is_stale(taskforce: MemberHomes) -> None:
     """Two of one sequence, as an operator that drafts twice has them stand."""
-    assert taskforce.database is not None
     with taskforce.database.transaction() as session:
         twins = [add_payload(session, to_payload(group("twin", name)), now()) for name in ("first", "second")]
     last = draft(taskforce, "last-of-all")
@@ -249,7 +246,6 @@ def test_a_sequence_or_time_that_runs_ahead_is_shown_and_not_signed(
     taskforce: MemberHomes, tmp_path: Path, change: dict[str, Any], told: str
 ) -> None:
     """Signed once, the highest sequence would make its subject unchangeable: nobody could be suspended any more."""
-    assert taskforce.database is not None
     ahead = replace(group(f"ahead-{secrets.token_hex(3)}"), **change)
     planted = propose_statement(taskforce.database, "group", ahead.group_id, lambda sequence: ahead, now())
     shown = pending(taskforce)[planted]

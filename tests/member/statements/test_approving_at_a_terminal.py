@@ -17,7 +17,8 @@ from keys.statements.keyring import GroupState, GroupStatement
 from member.commands.cli import cli
 from member.commands.shared.session import Session
 from schemas.terms import GroupKind
-from tests.taskforce.homes import MemberHomes, now
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import now
 
 _SECONDS = 120.0
 
@@ -34,7 +35,6 @@ def draft(taskforce: MemberHomes, group_id: str) -> str:
     group = GroupStatement(
         1, now(), group_id, group_id, GroupKind.THREAT_GROUP, "one ring", None, GroupState.OPEN, frozenset({"a"})
     )
-    assert taskforce.database is not None
     return propose_statement(taskforce.database, "group", group_id, lambda sequence: group, now())
 
 
@@ -70,7 +70,6 @@ def at_terminal(taskforce: MemberHomes, *arguments: str, answers: str) -> tuple[
 
 
 def waiting(taskforce: MemberHomes) -> list[str]:
-    assert taskforce.database is not None
     return [each.proposal_id for each in list_proposals(taskforce.database)]
 
 

@@ -38,16 +38,8 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.keys.factories import holder_key, make_dealing, make_epoch, make_member, make_root, sign
-from tests.taskforce.homes import (
-    CLOCK,
-    EXCHANGE_URL,
-    HOLDER_PASSPHRASE,
-    MemberHomes,
-    accounts,
-    now,
-    start_nothing,
-    write_csv,
-)
+from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes, start_nothing
+from tests.taskforce.member_program import CLOCK, accounts, now, write_csv
 
 HOLDERS = tuple(f"http://holder-{index}.test" for index in (1, 2, 3))
 
@@ -141,7 +133,6 @@ def withholding(taskforce: MemberHomes) -> Iterator[None]:
 
 def suspend(taskforce: MemberHomes, member_id: str) -> None:
     """The registrars suspend a member and deliver it to the holders; the exchange as a's sees it may hide it."""
-    assert taskforce.database is not None
     draft = suspended(taskforce, member_id)
     envelope = sign_as_registrar(
         taskforce, propose_statement(taskforce.database, "member", member_id, lambda number: draft, now())
@@ -168,7 +159,6 @@ def registrar_key(taskforce: MemberHomes) -> SigningKey:
 
 def sign_as_registrar(taskforce: MemberHomes, proposal_id: str) -> StatementEnvelope:
     """The envelope of what waits."""
-    assert taskforce.database is not None
     with taskforce.database.reading() as session:
         stored = find_statement(session, proposal_id)
         assert stored is not None
@@ -456,7 +446,6 @@ def test_a_root_of_the_wrong_registrars_is_refused(tmp_path: Path) -> None:
 def test_one_refused_statement_does_not_keep_the_others_back(fresh: MemberHomes) -> None:
     """A holder refuses the first statement that it is handed, and takes the others."""
     new = make_member("late").statement
-    assert fresh.database is not None
     propose_statement(fresh.database, "member", "late", lambda sequence: new, now())
     honest = fresh.applications[HOLDERS[0]]
     refused: list[str] = []

@@ -19,7 +19,8 @@ from exchange.registrars.roots import propose_root
 from keys.statements.envelopes import Root
 from tests.keys.factories import registrar
 from tests.member.statements.test_freshness import HOLDERS, between, found, json_answer, snapshot_of, suspended
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, now, run_member, write_secret_file
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import now, run_member, write_secret_file
 
 NECC, FCA = ("registrar", "registrar"), ("fca", "registrar")
 
@@ -31,7 +32,6 @@ def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
 
 
 def database_of(taskforce: MemberHomes) -> Database:
-    assert taskforce.database is not None
     return taskforce.database
 
 

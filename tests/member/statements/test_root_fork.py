@@ -21,7 +21,8 @@ from member.identity.home import Home
 from tests.keys.factories import make_member
 from tests.member.statements.test_freshness import HOLDERS, away, between, found, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, pinned, replace_registrars, stated
-from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes, now
+from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes
+from tests.taskforce.member_program import now
 
 COMMANDS = (("hits",), ("status",), ("log", "verify"))
 

@@ -15,7 +15,7 @@ from openpyxl import Workbook
 from member.commands.cli import cli
 from member.tables.reading import Row, check_file, read_indicators
 from member.tables.streams import as_file
-from tests.taskforce.homes import run_member, write_secret_file
+from tests.taskforce.member_program import run_member, write_secret_file
 
 FILE = "indicator_type,value\nphone,84951234567\nbank_account,20-00-00 12345678\n"
 OWN = "Kind,Identifier\nphone,+442079460123\n"

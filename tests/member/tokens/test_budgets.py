@@ -10,7 +10,8 @@ from keys.holder import store
 from keys.holder.database import open_database
 from keys.holder.settings import load_config
 from keys.oprf.batch_check import CHECKS
-from tests.taskforce.homes import MemberHomes, accounts, now, write_csv
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import accounts, now, write_csv
 
 
 def spent(taskforce: MemberHomes, bank: str) -> int:

@@ -27,7 +27,8 @@ from tests.keys.statements.test_roots import next_root
 from tests.member.statements.test_freshness import between, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, replace_registrars
 from tests.member.tokens.test_holder_faults import LIAR, spoiling
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import accounts, write_csv
 
 FAULTS = "/v1/holder-faults"
 _ASKED = ("content-digest", "idempotency-key", "signature", "signature-input")

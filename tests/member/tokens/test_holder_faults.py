@@ -14,7 +14,8 @@ from keys.holder.answers import Evaluated
 from keys.holder.requests import EvaluationRequest, MemberCaller
 from keys.oprf import group
 from tests.member.statements.test_freshness import between, json_answer
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, run_member, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import accounts, run_member, write_csv
 
 ERROR = group.multiply_base(group.random_scalar())
 LIAR = "http://holder-1.test"

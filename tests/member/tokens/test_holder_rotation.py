@@ -30,7 +30,8 @@ from tests.member.statements.test_freshness import (
     snapshot_of,
     withholding,
 )
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import accounts, now, write_csv
 
 HOLDER_WORDS = b"words of a new holder"
 
@@ -62,7 +63,6 @@ def open_holder(taskforce: MemberHomes, config: HolderConfig) -> None:
 
 def propose(taskforce: MemberHomes, number: str, statement: AnyStatement) -> None:
     """The operator drafts an epoch's statement."""
-    assert taskforce.database is not None
     propose_statement(taskforce.database, "epoch", number, lambda sequence: statement, now())
 
 

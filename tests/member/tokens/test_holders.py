@@ -27,9 +27,11 @@ from schemas.holder_faults import Evidence
 from schemas.holders import Holder
 from schemas.values.encoding import to_base64
 from tests.keys.factories import Member, holder_key, make_dealing, make_epoch, make_member, make_root, sign
-from tests.keys.holder.simulator import Clock, HolderSimulator, make_elements, make_settings, migrate
+from tests.keys.holder.simulator import HolderSimulator, make_elements, make_settings, migrate
 from tests.member.indicators.test_submission import replaced
-from tests.taskforce.homes import MemberHomes, accounts, write_csv
+from tests.taskforce.clock import Clock
+from tests.taskforce.homes import MemberHomes
+from tests.taskforce.member_program import accounts, write_csv
 
 ELEMENTS = make_elements(2)
 DEALING = make_dealing()

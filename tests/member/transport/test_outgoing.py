@@ -15,7 +15,8 @@ import pytest
 
 from exchange.corrections.notify import notify_corrections
 from member.workplace.workplace import Workplace
-from tests.taskforce.homes import EXCHANGE_URL, MemberHomes, Ran, accounts, now, write_csv
+from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
+from tests.taskforce.member_program import Ran, accounts, now, write_csv
 
 WHOLE, FIRST = 20_000_000_000_000, 95_000
 TYPE = ("--type", "bank_account")
@@ -99,7 +100,6 @@ def test_a_query_is_made_once_and_its_correction_names_its_subject(forgetful: Me
     for step, *options in steps[: 1 if query["watch_until"] is None else 2]:
         run_twice(forgetful, f"/{step}", "nca", "--as", "authoriser", "query", step, query["query_id"], *options)
     assert forgetful.run("b", "withdraw", *TYPE, account, "--reason", "cleared").status == 0
-    assert forgetful.database is not None
     assert notify_corrections(forgetful.database, now()) >= 1
     (correction,) = listed(forgetful, "corrections", "nca", "corrections", "list")
     (about,) = correction["concerned"]

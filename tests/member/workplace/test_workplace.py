@@ -14,7 +14,7 @@ from member.identity.access import Unlocked, open_representative
 from member.identity.home import Home
 from member.vault.rows import VaultRows
 from member.workplace.workplace import Workplace
-from tests.taskforce.homes import now, run_member, write_secret_file
+from tests.taskforce.member_program import now, run_member, write_secret_file
 
 WORDS = b"words of anna the first"
 
