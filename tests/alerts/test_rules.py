@@ -31,13 +31,13 @@ from alerts.domain.rules import (
 from alerts.domain.subscription import RETRIES, is_pushed, matches, pause_after, pushed_alert
 from exchange.gateways.handling import is_wider
 from exchange.gateways.rules import RULES
-from exchange.kernel.decision import Decision
 from exchange.membership.authority import Authority
 from schemas.alerts.messages import AlertContent, Audience, PublishedAccount
 from schemas.alerts.subscriptions import SubscriptionFilters
 from schemas.terms import AlertState, TrafficLight
 from schemas.values.derived import schema_of
 from tests.alerts.factories import make_content
+from tests.exchange.decisions import codes_of
 
 CONTENT = msgspec.convert(make_content(), AlertContent)
 LIGHTS = [light.value for light in TrafficLight]
@@ -117,11 +117,6 @@ def test_the_digest_of_a_content_does_not_depend_on_its_audience() -> None:
 
 AUTHORITY = Authority.of({"taskforce": ["a", "b"]}, {"a": "banking", "b": "banking"})
 ISSUER = Issuer("a", "financial_institution", AUTHORITY, RULES)
-
-
-def codes_of(decision: Decision) -> list[tuple[str, str]]:
-    """The codes of a decision, with their fields."""
-    return [(reason.code, reason.field) for reason in decision.reasons]
 
 
 def content_of(**changes: Any) -> AlertContent:

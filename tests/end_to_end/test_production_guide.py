@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from sqlalchemy import create_engine
 from exchange.programs.cli import program
 from keys.holder.cli import cli as keyholder
 from member.commands.cli import cli as member
+from tests.ports import free_ports
 from tests.postgresql import postgresql_server
 from tests.sandbox_process import SCRIPTS
 from tests.taskforce.member_program import run_member, write_secret_file
@@ -154,15 +154,6 @@ class Country:
                 process.terminate()
             for process in started:
                 process.wait(60)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def wait_for(url: str) -> None:

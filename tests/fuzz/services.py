@@ -47,7 +47,7 @@ from tests.exchange.requests.factories import NO_TRACE, make_answer, make_reques
 from tests.exchange.requests.planting import GATEWAY, plant_hit, plant_request, plant_row
 from tests.keys.factories import holder_key, holder_url, make_dealing, make_epoch, make_member, make_root, sign
 from tests.keys.holder.simulator import make_elements, migrate
-from tests.load.served import free_port
+from tests.ports import free_port
 from tests.taskforce.clock import utc_now
 from tests.taskforce.founding import LOG_SIGNER, URL, ExchangeKeys, Taskforce
 from tests.taskforce.members import MemberSimulator

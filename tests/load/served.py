@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from keys.statements.envelopes import Root
 from member.transport.channel import Channel, Identity, RuntimeEnvironment
 from member.transport.exchange_client import ExchangeClient
 from tests.load.connected import Connected
+from tests.ports import free_port
 from tests.taskforce.clock import utc_now
 from tests.taskforce.founding import LOG_SIGNER, ExchangeKeys, Taskforce
 
@@ -88,13 +88,6 @@ def serve(taskforce: Taskforce, folder: Path, *, workers: int = WORKERS, threads
     finally:
         process.terminate()
         process.wait(timeout=60)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -34,6 +34,12 @@ class Ran:
     document: dict[str, Any]
     said: str
 
+    @property
+    def rules(self) -> list[str]:
+        """The names of the rules that refused, each as often as it did."""
+        assert self.status == 1, self.document
+        return [reason["code"] for reason in self.document["error"]["problem"]["reasons"]]
+
 
 def write_csv(path: Path, *rows: str) -> Path:
     """A CSV with the usual header."""

@@ -18,6 +18,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 
+from tests.ports import free_port
+
 Behaviour = Callable[["Receiver", socket.socket], None]
 
 
@@ -192,16 +194,9 @@ class Mailbox:
 @contextmanager
 def mail_server(mailbox: Mailbox, **options: Any) -> Iterator[int]:
     """A mail server that runs during the block; its port."""
-    controller = Controller(mailbox, hostname="127.0.0.1", port=_free_port(), **options)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port(), **options)
     controller.start()
     try:
         yield controller.port
     finally:
         controller.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
@@ -29,6 +28,7 @@ from schemas.values.encoding import to_base64
 from tests.exchange.corrections.taking_back import make_outcome
 from tests.exchange.factories import make_token
 from tests.exchange.operations.test_worker import make_worker, settle
+from tests.ports import free_port
 from tests.taskforce.founding import Taskforce
 
 NewTaskforce = Callable[..., Taskforce]
@@ -189,13 +189,6 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:

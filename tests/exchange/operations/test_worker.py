@@ -119,7 +119,7 @@ def test_a_tick_that_keeps_failing_is_told_once_and_when_it_is_over(
 ) -> None:
     taskforce = new_taskforce("a")
     worker = make_worker(taskforce, [])
-    head, away = tmp_path / "signed-head", tmp_path / "away"
+    head, away = taskforce.settings.head_file, tmp_path / "away"
     head.rename(away)
     with capture_logs() as said:
         assert not any(worker.tick() for _ in range(5))

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.indicators.matching import Holding
-from exchange.kernel.decision import Decision
 from exchange.kernel.limits import LONGEST_QUERY_DAYS
 from exchange.membership.authority import Authority
 from exchange.queries.rules import (
@@ -32,6 +31,7 @@ from exchange.queries.rules import (
     withhold,
 )
 from schemas.terms import Role
+from tests.exchange.decisions import codes_of
 
 TODAY = date(2026, 11, 22)
 _DAYS = st.none() | st.integers(-400, 800).map(lambda days: TODAY + timedelta(days=days))
@@ -116,11 +116,6 @@ def test_a_commitment_tells_nothing_and_fixes_everything() -> None:
     assert withhold(secret, {**body, "holder": "b"})[1] != fixed
     assert withhold(bytes([1]) + bytes(31), body)[1] != fixed
     assert len({salt, fixed, secret}) == 3
-
-
-def codes_of(decision: Decision) -> list[tuple[str, str]]:
-    """The codes of a decision, with their fields."""
-    return [(reason.code, reason.field) for reason in decision.reasons]
 
 
 def day(number: int) -> date:

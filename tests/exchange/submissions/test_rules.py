@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from exchange.gateways.legal_gateway import decide_gateway
 from exchange.gateways.rules import RULES
 from exchange.indicators.matching import Holding, band_of, see_overlaps
-from exchange.kernel.decision import Decision
 from exchange.membership.authority import Authority
 from exchange.submissions.rules import (
     decide_dates,
@@ -24,6 +23,7 @@ from exchange.submissions.rules import (
 from exchange.submissions.slices import end_of_slice, max_holders
 from schemas.marking import Marking, strictest
 from schemas.terms import Classification, Handling, LegalGateway, MemberKind, TrafficLight
+from tests.exchange.decisions import codes_of
 from tests.exchange.factories import stated_envelope
 
 TOKEN = bytes(32)
@@ -128,11 +128,6 @@ def test_a_leap_day_has_a_last_day_too() -> None:
 
 AUTHORITY = Authority.of({"g": ["a", "b"]}, {"a": "banking", "b": "banking"})
 TODAY = date(2026, 11, 22)
-
-
-def codes_of(decision: Decision) -> list[tuple[str, str]]:
-    """The codes of a decision, with their fields."""
-    return [(reason.code, reason.field) for reason in decision.reasons]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_rfc3339
 from tests.keys.factories import Member, make_member, make_root, sign
 from tests.keys.holder.simulator import element_bytes, make_elements
+from tests.ports import free_port
 
 PASSPHRASE = "correct horse battery staple"
 ELEMENTS = make_elements(3)
@@ -37,14 +38,6 @@ def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
     command = [sys.executable, "-m", "keys.holder.cli", *map(str, arguments), "--json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return done.returncode, json.loads(done.stdout), done.stderr
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @dataclass

@@ -34,7 +34,7 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
-from tests.taskforce.member_program import Ran, now
+from tests.taskforce.member_program import now
 from tlog.entries import entry_commitment
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -55,12 +55,6 @@ def publish(taskforce: MemberHomes, folder: Path, **said: Any) -> dict[str, Any]
         done = taskforce.run("a", "--as", "authoriser", "alert", step, reference)
         assert done.status == 0, done.document
     return done.document
-
-
-def rules_of(done: Ran) -> list[str]:
-    """The names of the rules that refused."""
-    assert done.status == 1, done.document
-    return [reason["code"] for reason in done.document["error"]["problem"]["reasons"]]
 
 
 @contextmanager
@@ -84,7 +78,7 @@ def test_an_alert_runs_from_draft_through_release_to_withdrawal(taskforce: Membe
     drafted = taskforce.run("a", "alert", "draft", path).document
     assert (set(drafted), drafted["state"]) == ({"alert_id", "reference", "state"}, "draft")
     reference = drafted["reference"]
-    assert rules_of(taskforce.run("a", "alert", "review", reference)) == ["review-by-author"]
+    assert taskforce.run("a", "alert", "review", reference).rules == ["review-by-author"]
     hidden = taskforce.run("b", "alert", "read", drafted["alert_id"])
     assert hidden.document == taskforce.run("b", "alert", "read", UNKNOWN).document
     assert taskforce.run("b", "alert", "read", reference).document["error"]["type"] == "unknown-alert"
@@ -150,16 +144,16 @@ def test_what_the_exchange_alone_can_judge_it_refuses_by_the_rules_name(taskforc
         sources=[{"reference": "r", "tlp": "RED"}],
         body="<script>alert(1)</script>",
     )
-    rules = rules_of(taskforce.run("a", "alert", "draft", path))
+    rules = taskforce.run("a", "alert", "draft", path).rules
     assert {"group", "tlp-wider-than-source", "html-in-markdown"} <= set(rules)
     said = taskforce.run("a", "alert", "draft", path, as_json=False).said
     assert "(tlp-wider-than-source)" in said
     reference = taskforce.run("a", "alert", "draft", write_alert(tmp_path)).document["reference"]
     boss = ("a", "--as", "authoriser", "alert")
-    assert rules_of(taskforce.run(*boss, "release", reference)) == ["not-reviewed"]
+    assert taskforce.run(*boss, "release", reference).rules == ["not-reviewed"]
     taskforce.run(*boss, "review", reference)
     past = taskforce.run(*boss, "release", reference, "--at", "2026-01-01T10:00:00+01:00")
-    assert rules_of(past) == ["release-in-the-past"]
+    assert past.rules == ["release-in-the-past"]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +190,7 @@ def test_a_draft_that_cannot_be_right_leaves_the_machine_never(taskforce: Member
         done = taskforce.run("a", "alert", "draft", write_alert(tmp_path, colour="mauve"))
     finally:
         taskforce.applications[EXCHANGE_URL] = honest
-    assert (rules_of(done), asked) == (["unknown-code"], [])
+    assert (done.rules, asked) == (["unknown-code"], [])
 
 
 def published(taskforce: MemberHomes, folder: Path, **content: Any) -> str:

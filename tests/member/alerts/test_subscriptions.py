@@ -12,16 +12,9 @@ from alerts.delivery.webhook import WebhookSecrets
 from alerts.store.subscriptions import ALERT, Delivery
 from schemas.values.identifiers import uuid7
 from tests.taskforce.homes import MemberHomes
-from tests.taskforce.member_program import Ran
 
 HOOK = "https://hooks.bank.example/alerts"
 SECRETS = WebhookSecrets(bytes(32))
-
-
-def codes_of(done: Ran) -> list[str]:
-    """The names of the rules that refused."""
-    assert done.status == 1, done.document
-    return [reason["code"] for reason in done.document["error"]["problem"]["reasons"]]
 
 
 def give_up(taskforce: MemberHomes, subscription_id: str) -> str:
@@ -40,7 +33,7 @@ def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: MemberHomes, m
     assert added.status == 0, added.document
     assert added.document["secret"].startswith("whsec_")
     made = added.document["subscription_id"]
-    assert codes_of(taskforce.run("a", "subscription", "confirm", made, "A" * 16)) == ["code"]
+    assert taskforce.run("a", "subscription", "confirm", made, "A" * 16).rules == ["code"]
     confirmed = taskforce.run("a", "subscription", "confirm", made, SECRETS.code(made))
     assert confirmed.document == {"subscription_id": made, "state": "active"}
     changed = taskforce.run("a", "subscription", "secret", made).document
@@ -56,7 +49,7 @@ def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: MemberHomes, m
     assert (listed["state"], listed["target"], listed["themes"]) == ("active", HOOK, ["fraud", "money_mules"])
     assert "secret" not in listed
     assert taskforce.run("a", "subscription", "end", made).document["state"] == "ended"
-    assert codes_of(taskforce.run("a", "subscription", "test", made)) == ["subscription-ended"]
+    assert taskforce.run("a", "subscription", "test", made).rules == ["subscription-ended"]
 
 
 def test_what_was_given_up_is_listed_and_replayed(taskforce: MemberHomes) -> None:

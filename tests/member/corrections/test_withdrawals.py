@@ -35,7 +35,7 @@ from tests.member.altered_answers import answers_changed
 from tests.member.requests.test_requests import forget_readings, vault_of
 from tests.taskforce.founding import ORIGIN
 from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
-from tests.taskforce.member_program import Ran, accounts, now, write_csv
+from tests.taskforce.member_program import accounts, now, write_csv
 
 FIRST = 91_000
 WHOLE = 20_000_000_000_000
@@ -69,12 +69,6 @@ def open_corrections(taskforce: MemberHomes) -> list[dict[str, Any]]:
     return found
 
 
-def rules_of(done: Ran) -> list[str]:
-    """The names of the rules that refused."""
-    assert done.status == 1, done.document
-    return [reason["code"] for reason in done.document["error"]["problem"]["reasons"]]
-
-
 def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforce: MemberHomes, tmp_path: Path) -> None:
     share(taskforce, tmp_path, FIRST, FIRST + 1)
     hit = hit_on(taskforce, "b", FIRST)
@@ -97,7 +91,7 @@ def test_a_row_is_taken_back_and_who_was_told_reads_and_acknowledges_it(taskforc
     assert one["correction_id"] in [other["correction_id"] for other in kept]
     assert taskforce.run("a", "corrections", "ack", one["correction_id"]).document["error"]["type"] == "not-found"
     again = taskforce.run("a", "withdraw", "--type", "bank_account", str(WHOLE + FIRST), "--reason", "error")
-    assert rules_of(again) == ["no-live-row"]
+    assert again.rules == ["no-live-row"]
     for bank in ("a", "b"):
         verified = taskforce.run(bank, "log", "verify")
         assert verified.status == 0, verified.document
@@ -210,7 +204,7 @@ def test_a_withdrawal_whose_answer_was_lost_is_ended_whatever_else_hangs(
     assert (again.status, again.document.get("withdrawn")) == (0, 1), again.document
     assert is_withdrawn(taskforce, "b", others, FIRST + 17)
     assert taskforce.run("b", "submit", str(path)).document["accepted"] == 1
-    assert rules_of(taskforce.run(*command)) == ["no-live-row"]
+    assert taskforce.run(*command).rules == ["no-live-row"]
 
 
 def test_a_file_sent_again_leaves_out_withdrawn_rows_until_relisted(taskforce: MemberHomes, tmp_path: Path) -> None:
@@ -334,7 +328,7 @@ def test_a_row_withdrawn_while_its_upload_hung_does_not_come_back(
     again = taskforce.run("a", "submit", str(write_csv(tmp_path / "all.csv", *accounts(posted, *rest, later))))
     assert again.status == 0, again.document
     assert [hit_on(taskforce, "a", one) is None for one in (posted, later, *rest)] == [True] * 2 + [False] * 4
-    assert rules_of(taskforce.run(*withdraw, "--reason", "error")) == ["no-live-row"]
+    assert taskforce.run(*withdraw, "--reason", "error").rules == ["no-live-row"]
     file = write_csv(tmp_path / "anew.csv", *accounts(posted, later))
     assert taskforce.run("b", "submit", str(file)).document["left_out"] == 2
     anew = taskforce.run("b", "submit", str(file), "--relist", "seen once more").document
@@ -371,7 +365,7 @@ def test_outcomes_reach_the_contributor_with_its_value_and_no_name(taskforce: Me
     hit = hit_on(taskforce, "b", FIRST + 20)
     assert hit is not None
     about = ("outcome", "record", "--hit", hit["hit_id"])
-    assert rules_of(taskforce.run("b", *about)) == ["nothing-reported"]
+    assert taskforce.run("b", *about).rules == ["nothing-reported"]
     said = taskforce.run("b", *about, "--usefulness", "useful", "--restrained", "12000", "--arrests", "0")
     assert said.status == 0, said.document
     listed = taskforce.run("a", "outcome", "list", "--received").document["outcomes"]
@@ -389,10 +383,10 @@ def test_outcomes_reach_the_contributor_with_its_value_and_no_name(taskforce: Me
     assert " - " in line
     assert taskforce.run("b", "outcome", "record", "--usefulness", "useful").status == 2
     exit_ = (*about, "--account-action", "exit", "--false-positive")
-    assert rules_of(taskforce.run("b", *exit_)) == ["no-assessment"]
+    assert taskforce.run("b", *exit_).rules == ["no-assessment"]
     checks = ("--other-sources", "--vulnerability-checked", "--keep-open-checked")
     assess = ("assessment", "record", "--hit", hit["hit_id"], "--decision", "exit")
-    assert rules_of(taskforce.run("b", *assess, *checks[1:])) == ["exit-unchecked"]
+    assert taskforce.run("b", *assess, *checks[1:]).rules == ["exit-unchecked"]
     assert taskforce.run("b", *assess, *checks).status == 0
     assert taskforce.run("b", *exit_).status == 0
     assert True in [one["false_positive"] for one in taskforce.run("b", "outcome", "list").document["outcomes"]]

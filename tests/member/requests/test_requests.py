@@ -85,30 +85,26 @@ def new_account() -> str:
     return f"{int.from_bytes(os.urandom(6), 'big') % 10**14:014d}"
 
 
-def share_accounts(taskforce: MemberHomes, folder: Path, count: int) -> Iterator[Shared]:
-    """New accounts that both banks hold."""
-    accounts = [new_account() for _ in range(count)]
-    submit(taskforce, folder, "b", accounts)
-    submit(taskforce, folder, "a", accounts)
-    hits = hits_of(taskforce)
-    return iter([Shared(taskforce, account, hits[account]["hit_id"]) for account in accounts])
+def share_accounts(taskforce: MemberHomes, folder: Path) -> Iterator[Shared]:
+    """New accounts that both banks hold, without end: submitted a dozen at a time."""
+    while True:
+        accounts = [new_account() for _ in range(12)]
+        submit(taskforce, folder, "b", accounts)
+        submit(taskforce, folder, "a", accounts)
+        hits = hits_of(taskforce)
+        for account in accounts:
+            yield Shared(taskforce, account, hits[account]["hit_id"])
 
 
 @pytest.fixture(scope="module")
 def pool(taskforce: MemberHomes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """Each test takes those that it needs."""
-    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"), 30)
+    return share_accounts(taskforce, tmp_path_factory.mktemp("pool"))
 
 
 @pytest.fixture
 def shared(pool: Iterator[Shared]) -> Shared:
     return next(pool)
-
-
-def rules_of(done: Ran) -> set[str]:
-    """The names of the rules that refused."""
-    assert done.status == 1, done.document
-    return {reason["code"] for reason in done.document["error"]["problem"]["reasons"]}
 
 
 def refused_as(done: Ran) -> str:
@@ -197,7 +193,7 @@ def test_a_victim_is_marked_as_one_whatever_was_asked(taskforce: MemberHomes, tm
 def test_a_request_taken_back_is_answered_by_nobody(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     assert taskforce.run("a", "request", "cancel", request_id).document["state"] == "cancelled"
-    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full")) == {"cancelled"}
+    assert set(taskforce.run(*BOSS, "answer", request_id, "--full").rules) == {"cancelled"}
 
 
 # who may not
@@ -206,17 +202,17 @@ def test_a_request_taken_back_is_answered_by_nobody(taskforce: MemberHomes, shar
 def test_nobody_answers_twice_nor_its_own_nor_without_the_role(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     own = taskforce.run("a", "--as", "authoriser", "request", "answer", request_id, "--full")
-    assert rules_of(own) == {"own-request"}
+    assert set(own.rules) == {"own-request"}
     assert refused_as(taskforce.run("b", "request", "answer", request_id, "--full")) == "forbidden"
     assert taskforce.run(*BOSS, "answer", request_id, "--full").status == 0
-    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--partial", "reason")) == {"second-answer"}
-    assert rules_of(taskforce.run(*BOSS, "refuse", request_id, "--reason", "policy")) == {"second-answer"}
+    assert set(taskforce.run(*BOSS, "answer", request_id, "--partial", "reason").rules) == {"second-answer"}
+    assert set(taskforce.run(*BOSS, "refuse", request_id, "--reason", "policy").rules) == {"second-answer"}
 
 
 def test_what_was_not_asked_for_is_not_told(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
     done = taskforce.run(*BOSS, "answer", request_id, "--partial", "reason,other_columns")
-    assert rules_of(done) == {"not-asked-for"}
+    assert set(done.rules) == {"not-asked-for"}
     assert taskforce.run("a", "request", "show", request_id).document["answers"] == []
 
 
@@ -607,20 +603,20 @@ def test_missing_grounds_of_the_gateway_are_named_before_sending(taskforce: Memb
     create = ("a", "request", "create", shared.hit)
     before = len(taskforce.run("a", "request", "list", "--outgoing").document["requests"])
     done = taskforce.run(*create, "--legal-gateway", "ECCTA2023_s188")
-    assert rules_of(done) == {"no-purpose", "no-necessity", "no-proportionality"}
+    assert set(done.rules) == {"no-purpose", "no-necessity", "no-proportionality"}
     assert "economic crime" in done.document["error"]["detail"]
     poca = ("--legal-gateway", "POCA2002_s339ZB", *TERMS[2:])
-    assert rules_of(taskforce.run(*create, *poca)) == {"no-prior-notice"}
-    assert rules_of(taskforce.run(*create, *poca, "--mode", "alert")) == {
+    assert set(taskforce.run(*create, *poca).rules) == {"no-prior-notice"}
+    assert set(taskforce.run(*create, *poca, "--mode", "alert").rules) == {
         "gateway-mode",
         "no-prior-notice",
         "no-confirmation",
     }
     tipping = taskforce.run(*create, *TERMS, "--purpose", "we have filed a SAR about it")
-    assert rules_of(tipping) == {"tipping-off"}
+    assert set(tipping.rules) == {"tipping-off"}
     assert len(taskforce.run("a", "request", "list", "--outgoing").document["requests"]) == before
     wrong = taskforce.run(*create, *TERMS, "--condition", "warning")
-    assert rules_of(wrong) == {"gateway-condition"}
+    assert set(wrong.rules) == {"gateway-condition"}
 
 
 def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
@@ -635,12 +631,12 @@ def test_a_notice_is_drafted_at_home_and_the_request_bears_its_reference(
     assert drafted.document["request_id"] in out.read_text()
     given = ("--nca-notice", "NCA-2026-4711", "--notice-given-at")
     early = taskforce.run("a", "request", "create", hit, *poca, *TERMS[2:], *given, "2020-01-01T09:00:00Z")
-    assert rules_of(early) == {"notice-too-old"}
+    assert set(early.rules) == {"notice-too-old"}
     at = taskforce.around().clock().isoformat(timespec="seconds")
     done = taskforce.run("a", "request", "create", hit, *poca, *TERMS[2:], *given, at)
     assert (done.status, done.document["request_id"]) == (0, drafted.document["request_id"]), done.document
     none = taskforce.run("a", "request", "notice", hit, "--legal-gateway", "ECCTA2023_s188")
-    assert rules_of(none) == {"no-notice"}
+    assert set(none.rules) == {"no-notice"}
 
 
 @pytest.mark.parametrize(
@@ -715,10 +711,10 @@ def test_the_terminal_shows_who_asks_before_anything_is_sent(
 
 def test_a_plainly_wrong_answer_is_refused_before_the_take_up(taskforce: MemberHomes, shared: Shared) -> None:
     request_id = shared.ask()
-    assert rules_of(taskforce.run(*BOSS, "answer", request_id, "--full", "--confirm", "bogus")) == {"confirmation"}
+    assert set(taskforce.run(*BOSS, "answer", request_id, "--full", "--confirm", "bogus").rules) == {"confirmation"}
     assert taskforce.run("b", "request", "show", request_id).document["state"] == "open"
     late = taskforce.run(*BOSS, "answer", request_id, "--partial", "narrative")
-    assert rules_of(late) == {"not-asked-for"}
+    assert set(late.rules) == {"not-asked-for"}
     assert "taken up now" in late.document["error"]["hint"]
     again = taskforce.run(*BOSS, "answer", request_id, "--partial", "narrative")
     assert "taken up now" not in (again.document["error"].get("hint") or "")

@@ -38,30 +38,17 @@ from schemas.values.canonical import canonical_json
 from schemas.values.encoding import to_base64
 from schemas.values.identifiers import uuid7
 from tests.keys.factories import holder_key, make_dealing, make_epoch, make_member, make_root, sign
+from tests.member.conftest import found_vouched
 from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes, start_nothing
 from tests.taskforce.member_program import CLOCK, accounts, now, write_csv
 
 HOLDERS = tuple(f"http://holder-{index}.test" for index in (1, 2, 3))
 
 
-def found(folder: Path) -> Iterator[MemberHomes]:
-    """Banks a and b; a has seen that all holders vouch."""
-    founded = MemberHomes.found(folder, banks=("a", "b"))
-    assert founded.run("a", "hits").status == 0
-    yield founded
-    founded.close()
-
-
 @pytest.fixture(scope="module")
 def taskforce(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemberHomes]:
     """For tests after which everyone has the same statements, however many."""
-    yield from found(tmp_path_factory.mktemp("freshness"))
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
-    """For tests that suspend a member or move the clock."""
-    yield from found(tmp_path)
+    yield from found_vouched(tmp_path_factory.mktemp("freshness"))
 
 
 def json_answer(body: Any) -> WSGIApplication:

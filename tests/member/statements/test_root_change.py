@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from exchange.kernel.session import Database
 from exchange.membership.roots import read_roots
@@ -18,17 +16,11 @@ from exchange.registrars.propose import list_proposals, propose_statement
 from exchange.registrars.roots import propose_root
 from keys.statements.envelopes import Root
 from tests.keys.factories import registrar
-from tests.member.statements.test_freshness import HOLDERS, between, found, json_answer, snapshot_of, suspended
+from tests.member.statements.test_freshness import HOLDERS, between, json_answer, snapshot_of, suspended
 from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 from tests.taskforce.member_program import now, run_member, write_secret_file
 
 NECC, FCA = ("registrar", "registrar"), ("fca", "registrar")
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
-    """Banks a and b, under the registrar necc."""
-    yield from found(tmp_path)
 
 
 def database_of(taskforce: MemberHomes) -> Database:

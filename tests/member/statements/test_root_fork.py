@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +17,12 @@ from keys.statements.roots import Roots
 from keys.statements.snapshots import sign_snapshot
 from member.identity.home import Home
 from tests.keys.factories import make_member
-from tests.member.statements.test_freshness import HOLDERS, away, between, found, json_answer, registrar_key
+from tests.member.statements.test_freshness import HOLDERS, away, between, json_answer, registrar_key
 from tests.member.statements.test_root_change import FCA, database_of, pinned, replace_registrars, stated
 from tests.taskforce.homes import EXCHANGE_URL, HOLDER_PASSPHRASE, MemberHomes
 from tests.taskforce.member_program import now
 
 COMMANDS = (("hits",), ("status",), ("log", "verify"))
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
-    """Banks a and b, under the registrar necc."""
-    yield from found(tmp_path)
 
 
 def forked(taskforce: MemberHomes, before: dict[str, Any]) -> list[dict[str, Any]]:

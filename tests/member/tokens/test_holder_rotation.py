@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from exchange.registrars.accept import accept_statement, list_statements
 from exchange.registrars.propose import list_proposals, propose_statement
@@ -24,7 +22,6 @@ from tests.member.statements.test_freshness import (
     HOLDERS,
     away,
     between,
-    found,
     json_answer,
     sign_as_registrar,
     snapshot_of,
@@ -34,12 +31,6 @@ from tests.taskforce.homes import EXCHANGE_URL, MemberHomes
 from tests.taskforce.member_program import accounts, now, write_csv
 
 HOLDER_WORDS = b"words of a new holder"
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[MemberHomes]:
-    """Banks a and b, with three holders of epoch 1."""
-    yield from found(tmp_path)
 
 
 def make_holder(taskforce: MemberHomes, number: int) -> HolderConfig:
