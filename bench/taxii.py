@@ -43,7 +43,8 @@ from alerts.store.feed_objects import FeedObject
 from bench.feed_store import feed_store, tell_all, token_of
 from edge.logs import configure_logs
 from edge.serving import Server
-from tests.load.served import free_port, serve
+from tests.load.served import serve
+from tests.ports import free_port
 from tests.taskforce.founding import Taskforce
 
 OBJECTS = 100_000

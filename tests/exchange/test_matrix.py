@@ -29,26 +29,26 @@ def test_every_route_has_a_request_of_the_matrix() -> None:
 
 
 def test_the_exchange_answers_every_cell_as_its_rules_declare(database_url: str, tmp_path: Path) -> None:
-    world = ExchangeScenario(database_url, tmp_path)
+    scenario = ExchangeScenario(database_url, tmp_path)
     try:
         cells = [cell for cell in EXCHANGE.cells() if is_in_slice(cell)]
-        if not world.taskforce.database.is_sqlite:
+        if not scenario.taskforce.database.is_sqlite:
             # States and tenants are looked up there; roles are compared here, and need not be sent to both.
             cells = [cell for cell in cells if cell.roles in ("", "none", "all")]
-        tally = send_cells("exchange", world, EXCHANGE, judge_exchange, cells)
+        tally = send_cells("exchange", scenario, EXCHANGE, judge_exchange, cells)
     finally:
-        world.close()
+        scenario.close()
     assert tally.mismatches == []
     assert tally.document()["covered"] == 1.0
 
 
 def test_the_key_holder_answers_every_cell_as_its_rules_declare(tmp_path: Path) -> None:
-    world = HolderScenario(tmp_path)
+    scenario = HolderScenario(tmp_path)
     try:
         cells = filter(is_in_slice, HOLDER.cells())
-        tally = send_cells("holder", world, HOLDER, judge_holder, cells)
+        tally = send_cells("holder", scenario, HOLDER, judge_holder, cells)
     finally:
-        world.close()
+        scenario.close()
     assert tally.mismatches == []
     assert tally.document()["covered"] == 1.0
 
@@ -68,12 +68,12 @@ def test_the_slice_holds_every_pair_that_rules_can_speak_of(dimensions: Dimensio
 
 def test_a_matrix_that_finds_nothing_would_find_a_wrong_rule(tmp_path: Path) -> None:
     """The judge is given one rule that the service does not have: every cell that it touches is told."""
-    world = HolderScenario(tmp_path)
+    scenario = HolderScenario(tmp_path)
     try:
         cells = [cell for cell in HOLDER.cells() if cell.route == "GET /v1/epochs" and is_in_slice(cell)]
-        tally = send_cells("holder", world, HOLDER, judge_exchange, cells)
+        tally = send_cells("holder", scenario, HOLDER, judge_exchange, cells)
     finally:
-        world.close()
+        scenario.close()
     assert len(tally.mismatches) == len(cells)
 
 

@@ -18,7 +18,7 @@ __all__ = ["new_taskforce"]
 
 
 @pytest.fixture
-def world(new_taskforce: Callable[..., Taskforce]) -> DeliveryScenario:
+def scenario(new_taskforce: Callable[..., Taskforce]) -> DeliveryScenario:
     """Webhooks only, on each kind of database: where claims, locks and records count."""
     return DeliveryScenario(new_taskforce("a", "b", "c"))
 
@@ -44,13 +44,13 @@ def fresh_taskforce(small_taskforce: tuple[Taskforce, sqlite3.Connection]) -> It
 
 
 @pytest.fixture
-def small_world(fresh_taskforce: Taskforce) -> DeliveryScenario:
+def small_scenario(fresh_taskforce: Taskforce) -> DeliveryScenario:
     """Webhooks only, on SQLite: where the rules count."""
     return DeliveryScenario(fresh_taskforce)
 
 
 @pytest.fixture
-def mail_world(fresh_taskforce: Taskforce) -> Iterator[MailScenario]:
+def mail_scenario(fresh_taskforce: Taskforce) -> Iterator[MailScenario]:
     """Mail works too."""
     mailbox = Mailbox()
     with mail_server(mailbox) as port:

@@ -238,14 +238,14 @@ def _key_of_other(state: State) -> str:
     return f"key-of-other-{state.name}"
 
 
-def _submission(world: ExchangeScenario, cell: Cell) -> Request:
-    member = world.member_of(cell)
+def _submission(scenario: ExchangeScenario, cell: Cell) -> Request:
+    member = scenario.member_of(cell)
     envelope = dict(ENVELOPES.get(cell.state, {}))
     if cell.tenant is Tenant.OTHERS_GROUP:
         envelope["group"] = "others"
     value = member.submission([make_token()], **envelope)
     if cell.tenant is Tenant.OTHERS_SUBMISSION:
-        value |= {"submission_id": world.others_body["submission_id"], "part": 1}
+        value |= {"submission_id": scenario.others_body["submission_id"], "part": 1}
     if cell.tenant is Tenant.OTHERS_KEY:
         return Request("/v1/submissions", value, _key_of_other(cell.state))
     if cell.tenant is Tenant.USED_KEY:
@@ -256,34 +256,34 @@ def _submission(world: ExchangeScenario, cell: Cell) -> Request:
     return Request("/v1/submissions", value)
 
 
-def _fault_report(world: ExchangeScenario, cell: Cell) -> Request:
+def _fault_report(scenario: ExchangeScenario, cell: Cell) -> Request:
     is_agencys = cell.tenant is Tenant.OTHERS_EVALUATION
-    return Request("/v1/holder-faults", world.asked_by_agency if is_agencys else world.fault_report)
+    return Request("/v1/holder-faults", scenario.asked_by_agency if is_agencys else scenario.fault_report)
 
 
 def _alert(suffix: str = "", state: AlertState = AlertState.PUBLISHED, value: Any = None) -> Callable[..., Request]:
     """A request about an alert: the caller's own, one that is addressed to it, or one that is not."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_ALERT:
-            alert_id = world.others_alert
+            alert_id = scenario.others_alert
         elif cell.tenant is Tenant.ADDRESSED_ALERT:
-            alert_id = world.addressed[group_of(cell)]
+            alert_id = scenario.addressed[group_of(cell)]
         else:
-            alert_id = world.own_alert(cell, state)
+            alert_id = scenario.own_alert(cell, state)
         return Request(f"/v1/alerts/{alert_id}{suffix}", value)
 
     return make
 
 
-def _draft(world: ExchangeScenario, cell: Cell) -> Request:
+def _draft(scenario: ExchangeScenario, cell: Cell) -> Request:
     group = "others" if cell.tenant is Tenant.OTHERS_GROUP else group_of(cell)
     return Request("/v1/alerts", make_content(audience={"groups": [group], "kinds": []}))
 
 
-def _subscribe(world: ExchangeScenario, cell: Cell) -> Request:
-    member_id = world.member_of(cell).member_id
-    with world.taskforce.database.transaction() as session:  # a member may have only so many
+def _subscribe(scenario: ExchangeScenario, cell: Cell) -> Request:
+    member_id = scenario.member_of(cell).member_id
+    with scenario.taskforce.database.transaction() as session:  # a member may have only so many
         own = (Subscription.member_id == member_id) & (Subscription.target == _NEW_HOOK)
         session.execute(update(Subscription).where(own).values(ended_at=NEVER, created_at=NEVER))
     group = "others" if cell.tenant is Tenant.OTHERS_GROUP else group_of(cell)
@@ -293,12 +293,12 @@ def _subscribe(world: ExchangeScenario, cell: Cell) -> Request:
 def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
     """A request about a subscription: the caller's own, or another's."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         is_others = cell.tenant is Tenant.OTHERS_SUBSCRIPTION
-        subscription_id = world.others_subscription if is_others else world.own_subscription(cell)
+        subscription_id = scenario.others_subscription if is_others else scenario.own_subscription(cell)
         sent = value
         if name == "confirm":
-            sent = {"code": WebhookSecrets(world.taskforce.webhook_key).code(subscription_id)}
+            sent = {"code": WebhookSecrets(scenario.taskforce.webhook_key).code(subscription_id)}
         return Request(f"/v1/subscriptions/{subscription_id}/{name}", sent)
 
     return make
@@ -307,10 +307,10 @@ def _subscription(name: str, value: Any = None) -> Callable[..., Request]:
 def _feed(suffix: str) -> Callable[..., Request]:
     """A request for a feed: of a group that the caller's member is in, or of one that it is not in."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
-        alert_id = world.addressed["taskforce"] if cell.tenant is Tenant.ADDRESSED_ALERT else world.others_alert
-        with world.taskforce.database.reading() as session:
+        alert_id = scenario.addressed["taskforce"] if cell.tenant is Tenant.ADDRESSED_ALERT else scenario.others_alert
+        with scenario.taskforce.database.reading() as session:
             event_id = session.get_one(StoredAlert, alert_id).stix_id
         return Request(f"/feeds/{suffix.format(group=group, event=event_id)}")
 
@@ -320,9 +320,9 @@ def _feed(suffix: str) -> Callable[..., Request]:
 def _taxii(suffix: str) -> Callable[..., Request]:
     """A TAXII request for the collection of a group that the caller's member is in, or of one that it is not in."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         group = "others" if cell.tenant is Tenant.OTHERS_COLLECTION else "taskforce"
-        with world.taskforce.database.transaction() as session:
+        with scenario.taskforce.database.transaction() as session:
             collection_id = open_collections(session, [group])[group]
         target = f"/taxii2/api/collections/{collection_id}/{suffix.format(object=TLP_MARKINGS[TrafficLight.AMBER])}"
         return Request(target, {} if cell.route.startswith("POST ") else None, content_type=MEDIA_TYPE)
@@ -330,54 +330,54 @@ def _taxii(suffix: str) -> Callable[..., Request]:
     return make
 
 
-def _make_feed_token(world: ExchangeScenario, cell: Cell) -> Request:
-    own = (FeedToken.member_id == world.member_of(cell).member_id) & (FeedToken.name == "matrix")
-    with world.taskforce.database.transaction() as session:  # a member may have only so many
-        session.execute(update(FeedToken).where(own).values(revoked_at=world.taskforce.clock()))
+def _make_feed_token(scenario: ExchangeScenario, cell: Cell) -> Request:
+    own = (FeedToken.member_id == scenario.member_of(cell).member_id) & (FeedToken.name == "matrix")
+    with scenario.taskforce.database.transaction() as session:  # a member may have only so many
+        session.execute(update(FeedToken).where(own).values(revoked_at=scenario.taskforce.clock()))
     return Request("/v1/feed-tokens", {"name": "matrix"})
 
 
-def _revoke_feed_token(world: ExchangeScenario, cell: Cell) -> Request:
+def _revoke_feed_token(scenario: ExchangeScenario, cell: Cell) -> Request:
     is_others = cell.tenant is Tenant.OTHERS_TOKEN
-    member_id = "other" if is_others else world.member_of(cell).member_id
-    with world.taskforce.database.transaction() as session:
-        token_id, _ = make_feed_token(session, member_id, "matrix", f"{member_id}/all", world.taskforce.clock())
+    member_id = "other" if is_others else scenario.member_of(cell).member_id
+    with scenario.taskforce.database.transaction() as session:
+        token_id, _ = make_feed_token(session, member_id, "matrix", f"{member_id}/all", scenario.taskforce.clock())
     return Request(f"/v1/feed-tokens/{token_id}/revoke", {})
 
 
 def _page(
     path: str, name: str, others: Callable[[ExchangeScenario], Any]
 ) -> Callable[[ExchangeScenario, Cell], Request]:
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         # The cursor just before the other's object: a page that did not look at the owner would begin with it.
-        return Request(f"{path}?{name}={others(world)}" if cell.tenant is Tenant.OTHERS_CURSOR else path)
+        return Request(f"{path}?{name}={others(scenario)}" if cell.tenant is Tenant.OTHERS_CURSOR else path)
 
     return make
 
 
 def _at(target: str) -> Callable[[ExchangeScenario, Cell], Request]:
-    return lambda world, cell: Request(target)
+    return lambda scenario, cell: Request(target)
 
 
 REQUESTS: dict[str, Callable[[ExchangeScenario, Cell], Request]] = {
     **{f"GET {path}": _at(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/log/checkpoint")},
     **{f"GET {path}": _at(path) for path in ("/v1/proposals", "/v1/statements", "/v1/holder-faults", "/v1/status")},
-    "GET /log/tile/<path:path>": lambda world, cell: Request(f"/log/tile/0/{_tile(world.size)}"),
-    "GET /v1/hits": _page("/v1/hits", "cursor", lambda world: world.others_hit[:-1] + "0"),
-    "GET /v1/notices": _page("/v1/notices", "cursor", lambda world: world.others_notice[:-1] + "0"),
-    "GET /log/entries": _page("/log/entries", "after", lambda world: 0),
+    "GET /log/tile/<path:path>": lambda scenario, cell: Request(f"/log/tile/0/{_tile(scenario.size)}"),
+    "GET /v1/hits": _page("/v1/hits", "cursor", lambda scenario: scenario.others_hit[:-1] + "0"),
+    "GET /v1/notices": _page("/v1/notices", "cursor", lambda scenario: scenario.others_notice[:-1] + "0"),
+    "GET /log/entries": _page("/log/entries", "after", lambda scenario: 0),
     **REQUEST_CELLS,
     **QUERY_CELLS,
-    "GET /v1/queries": _page("/v1/queries", "cursor", lambda world: world.others_query[:-1] + "0"),
+    "GET /v1/queries": _page("/v1/queries", "cursor", lambda scenario: scenario.others_query[:-1] + "0"),
     **WITHDRAWAL_CELLS,
-    "GET /v1/corrections": _page("/v1/corrections", "cursor", lambda world: world.others_correction[:-1] + "0"),
-    "GET /v1/outcomes": _page("/v1/outcomes", "cursor", lambda world: world.others_outcome[:-1] + "0"),
+    "GET /v1/corrections": _page("/v1/corrections", "cursor", lambda scenario: scenario.others_correction[:-1] + "0"),
+    "GET /v1/outcomes": _page("/v1/outcomes", "cursor", lambda scenario: scenario.others_outcome[:-1] + "0"),
     "GET /v1/outcomes/received": _page(
-        "/v1/outcomes/received", "cursor", lambda world: world.received_outcome[:-1] + "0"
+        "/v1/outcomes/received", "cursor", lambda scenario: scenario.received_outcome[:-1] + "0"
     ),
-    "GET /v1/requests": _page("/v1/requests", "cursor", lambda world: world.others_request[:-1] + "0"),
+    "GET /v1/requests": _page("/v1/requests", "cursor", lambda scenario: scenario.others_request[:-1] + "0"),
     "POST /v1/alerts": _draft,
-    "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda world: world.others_alert[:-1] + "0"),
+    "GET /v1/alerts": _page("/v1/alerts", "cursor", lambda scenario: scenario.others_alert[:-1] + "0"),
     "GET /v1/alerts/<alert_id>": _alert(),
     **{f"GET /v1/alerts/<alert_id>{form}": _alert(form) for form in ("/responses", "/page", "/pdf")},
     "POST /v1/alerts/<alert_id>/review": _alert("/review", AlertState.DRAFT, {}),
@@ -385,7 +385,9 @@ REQUESTS: dict[str, Callable[[ExchangeScenario, Cell], Request]] = {
     "POST /v1/alerts/<alert_id>/withdraw": _alert("/withdraw", AlertState.PUBLISHED, {"reason": "wrong"}),
     "POST /v1/alerts/<alert_id>/acknowledgement": _alert("/acknowledgement", value=_ACKNOWLEDGEMENT),
     "POST /v1/subscriptions": _subscribe,
-    "GET /v1/subscriptions": _page("/v1/subscriptions", "cursor", lambda world: world.others_subscription[:-1] + "0"),
+    "GET /v1/subscriptions": _page(
+        "/v1/subscriptions", "cursor", lambda scenario: scenario.others_subscription[:-1] + "0"
+    ),
     "GET /v1/subscriptions/<subscription_id>/deliveries": _subscription("deliveries"),
     "POST /v1/subscriptions/<subscription_id>/replay": _subscription("replay", {"since": "2026-01-01"}),
     **{
@@ -411,10 +413,10 @@ REQUESTS: dict[str, Callable[[ExchangeScenario, Cell], Request]] = {
     "DELETE /taxii2/api/collections/<collection_id>/objects/<object_id>/": _taxii("objects/{object}/"),
     "GET /taxii2/api/collections/<collection_id>/objects/<object_id>/versions/": _taxii("objects/{object}/versions/"),
     "POST /v1/submissions": _submission,
-    "POST /v1/statements": lambda world, cell: Request("/v1/statements", world.envelope),
+    "POST /v1/statements": lambda scenario, cell: Request("/v1/statements", scenario.envelope),
     "POST /v1/holder-faults": _fault_report,
-    "POST /v1/enrolments": lambda world, cell: Request(
-        "/v1/enrolments", world.false_claim if cell.tenant is Tenant.OTHERS_CODE else world.claim
+    "POST /v1/enrolments": lambda scenario, cell: Request(
+        "/v1/enrolments", scenario.false_claim if cell.tenant is Tenant.OTHERS_CODE else scenario.claim
     ),
 }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _ask(world: ExchangeScenario, cell: Cell) -> Request:
+def _ask(scenario: ExchangeScenario, cell: Cell) -> Request:
     """To be authorised by another of the caller's member."""
     question = {
         "query_id": uuid7(),
@@ -29,7 +29,7 @@ def _ask(world: ExchangeScenario, cell: Cell) -> Request:
         "types": ["iban"],
         "legal_gateway": "DPA2018_Sch2",
         **msgspec.to_builtins(GROUNDS),
-        "authorised_by": f"{world.member_of(cell).member_id}/authoriser",
+        "authorised_by": f"{scenario.member_of(cell).member_id}/authoriser",
         "covert": True,
         "until": "2027-02-20",
         "watch_until": None,
@@ -41,16 +41,16 @@ def _ask(world: ExchangeScenario, cell: Cell) -> Request:
 def _about(suffix: str, state: QueryState, value: Any = None, *, asks: bool = False) -> Maker:
     """About a query that the caller is to authorise, or that it asked; or about another's."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_QUERY:
             # What an independent reviewer may read is none of the secrets that no answer may hold.
-            open_one = plant_query(world.taskforce.database, "other/analyst", "other/authoriser")
-            return Request(f"/v1/queries/{open_one if is_overseer(cell) else world.others_query}{suffix}", value)
-        member_id = world.member_of(cell).member_id
+            open_one = plant_query(scenario.taskforce.database, "other/analyst", "other/authoriser")
+            return Request(f"/v1/queries/{open_one if is_overseer(cell) else scenario.others_query}{suffix}", value)
+        member_id = scenario.member_of(cell).member_id
         caller = f"{member_id}/{cell.roles or 'all'}"
         people = (caller, f"{member_id}/authoriser") if asks else (f"{member_id}/investigator", caller)
-        query_id = plant_query(world.taskforce.database, *people, state)
-        body = terms_of(world.taskforce.database, query_id) if value is _TERMS else value
+        query_id = plant_query(scenario.taskforce.database, *people, state)
+        body = terms_of(scenario.taskforce.database, query_id) if value is _TERMS else value
         return Request(f"/v1/queries/{query_id}{suffix}", body)
 
     return make

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _ask(world: ExchangeScenario, cell: Cell) -> Request:
+def _ask(scenario: ExchangeScenario, cell: Cell) -> Request:
     """About a hit of the caller's own, in the group that the cell names; or about another's."""
-    hit_id = world.others_hit if cell.tenant is Tenant.OTHERS_HIT else _share(world, cell)[0]
+    hit_id = scenario.others_hit if cell.tenant is Tenant.OTHERS_HIT else _share(scenario, cell)[0]
     return Request("/v1/requests", make_request(hit_id, **GATEWAY))
 
 
-def _share(world: ExchangeScenario, cell: Cell) -> tuple[str, bytes, str]:
+def _share(scenario: ExchangeScenario, cell: Cell) -> tuple[str, bytes, str]:
     """The caller's hit on a token that it holds with `partner`, both in the group of the cell, and its submission."""
-    taskforce, member_id, token = world.taskforce, world.member_of(cell).member_id, make_token()
+    taskforce, member_id, token = scenario.taskforce, scenario.member_of(cell).member_id, make_token()
     submission_id = plant_row(taskforce, member_id, group_of(cell), token)
     plant_row(taskforce, "partner", group_of(cell), token)
     return plant_hit(taskforce, member_id, token), token, submission_id
@@ -35,37 +35,37 @@ def _share(world: ExchangeScenario, cell: Cell) -> tuple[str, bytes, str]:
 def _incoming(suffix: str = "", value: Any = None) -> Maker:
     """About a request that came to the caller, or one between others."""
 
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         if cell.tenant is Tenant.OTHERS_REQUEST:
-            return Request(f"/v1/requests/{world.others_request}{suffix}", value)
-        _, token, _ = _share(world, cell)
-        request_id = plant_request(world.taskforce, "partner", [world.member_of(cell).member_id], token)
+            return Request(f"/v1/requests/{scenario.others_request}{suffix}", value)
+        _, token, _ = _share(scenario, cell)
+        request_id = plant_request(scenario.taskforce, "partner", [scenario.member_of(cell).member_id], token)
         return Request(f"/v1/requests/{request_id}{suffix}", value)
 
     return make
 
 
-def _answer(world: ExchangeScenario, cell: Cell) -> Request:
+def _answer(scenario: ExchangeScenario, cell: Cell) -> Request:
     """A partial answer to a request that the cell's representative took up."""
-    member, name = world.member_of(cell), cell.roles or "all"
+    member, name = scenario.member_of(cell), cell.roles or "all"
     key, member_id = member.keys[name], member.member_id
-    request_id, submission_id = world.others_request, uuid7()
+    request_id, submission_id = scenario.others_request, uuid7()
     if cell.tenant is not Tenant.OTHERS_REQUEST:
-        _, token, submission_id = _share(world, cell)
-        request_id = plant_request(world.taskforce, "partner", [member_id], token, f"{member_id}/{name}")
+        _, token, submission_id = _share(scenario, cell)
+        request_id = plant_request(scenario.taskforce, "partner", [member_id], token, f"{member_id}/{name}")
     value = make_answer(key, request_id, member_id, "partner", submissions=[submission_id])
     return Request(f"/v1/requests/{request_id}/answer", value)
 
 
-def _cancel(world: ExchangeScenario, cell: Cell) -> Request:
-    request_id = world.others_request
+def _cancel(scenario: ExchangeScenario, cell: Cell) -> Request:
+    request_id = scenario.others_request
     if cell.tenant is not Tenant.OTHERS_REQUEST:
-        request_id = plant_request(world.taskforce, world.member_of(cell).member_id, ["partner"], make_token())
+        request_id = plant_request(scenario.taskforce, scenario.member_of(cell).member_id, ["partner"], make_token())
     return Request(f"/v1/requests/{request_id}/cancel", {})
 
 
 REQUEST_CELLS: dict[str, Maker] = {
-    "GET /v1/gateways": lambda world, cell: Request("/v1/gateways"),
+    "GET /v1/gateways": lambda scenario, cell: Request("/v1/gateways"),
     "POST /v1/requests": _ask,
     "GET /v1/requests/<request_id>": _incoming(),
     "POST /v1/requests/<request_id>/take-up": _incoming("/take-up", {}),

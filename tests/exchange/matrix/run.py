@@ -55,20 +55,20 @@ class Tally:
         }
 
 
-def send_cells(name: str, world: Scenario, dimensions: Dimensions, judge: Judge, cells: Iterable[Cell]) -> Tally:
+def send_cells(name: str, scenario: Scenario, dimensions: Dimensions, judge: Judge, cells: Iterable[Cell]) -> Tally:
     """Send each cell and compare. Routes carry the service's `name`."""
-    tally = Tally(routes={f"{name} {route}" for route in world.routes()})
-    for route in world.routes() ^ set(dimensions.routes):
+    tally = Tally(routes={f"{name} {route}" for route in scenario.routes()})
+    for route in scenario.routes() ^ set(dimensions.routes):
         tally.mismatches.append(f"{name} {route}: the routes and the table of rules differ")
     for cell in cells:
-        answer, expected = world.send(cell), judge(cell)
+        answer, expected = scenario.send(cell), judge(cell)
         said = answer.data.decode("utf-8", "replace")
         tally.cells += 1
         tally.covered.add(f"{name} {cell.route}")
         found = outcome_of(answer)
         if found != expected:
             tally.mismatches.append(f"{name} {cell}: {found}, {expected} by the rules: {said[:200]}")
-        if world.leaks(said):
+        if scenario.leaks(said):
             tally.mismatches.append(f"{name} {cell}: the answer holds what is another member's")
     return tally
 

@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 Maker = Callable[["ExchangeScenario", Cell], Request]
 
 
-def _withdraw(world: ExchangeScenario, cell: Cell) -> Request:
+def _withdraw(scenario: ExchangeScenario, cell: Cell) -> Request:
     """The caller's row in the group of the cell, or a row or a submission of another's."""
     if cell.tenant is Tenant.OTHERS_SUBMISSION:
-        return Request("/v1/withdrawals", make_withdrawal(submission_id=world.others_body["submission_id"]))
+        return Request("/v1/withdrawals", make_withdrawal(submission_id=scenario.others_body["submission_id"]))
     token = make_token()
-    holder = "other" if cell.tenant is Tenant.OTHERS_ROW else world.member_of(cell).member_id
-    plant_row(world.taskforce, holder, group_of(cell), token)
+    holder = "other" if cell.tenant is Tenant.OTHERS_ROW else scenario.member_of(cell).member_id
+    plant_row(scenario.taskforce, holder, group_of(cell), token)
     return Request("/v1/withdrawals", make_withdrawal([token]))
 
 
 def _correction(suffix: str = "", *, is_post: bool = False) -> Maker:
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         own = cell.tenant is not Tenant.OTHERS_CORRECTION
-        member_id = world.member_of(cell).member_id
-        correction_id = plant_correction(world.taskforce, member_id) if own else world.others_correction
+        member_id = scenario.member_of(cell).member_id
+        correction_id = plant_correction(scenario.taskforce, member_id) if own else scenario.others_correction
         return Request(f"/v1/corrections/{correction_id}{suffix}", {"items": 1} if is_post else None)
 
     return make
 
 
 def _of_hit(path: str, make_about: Callable[[str], dict[str, object]]) -> Maker:
-    def make(world: ExchangeScenario, cell: Cell) -> Request:
+    def make(scenario: ExchangeScenario, cell: Cell) -> Request:
         own = cell.tenant is not Tenant.OTHERS_HIT
-        member_id = world.member_of(cell).member_id
+        member_id = scenario.member_of(cell).member_id
         return Request(
-            path, make_about(plant_hit(world.taskforce, member_id, make_token()) if own else world.others_hit)
+            path, make_about(plant_hit(scenario.taskforce, member_id, make_token()) if own else scenario.others_hit)
         )
 
     return make

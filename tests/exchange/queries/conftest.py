@@ -20,7 +20,7 @@ from tests.postgresql import PostgresqlServer
 
 @pytest.fixture(scope="session")
 def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryScenario, Path]:
-    """The world, and the file that it lies in."""
+    """The scenario, and the file that it lies in."""
     folder = tmp_path_factory.mktemp("queries")
     made = QueryScenario(f"sqlite:///{folder / 'founded.db'}", folder)
     made.taskforce.close()
@@ -31,7 +31,7 @@ def founded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> tuple[QueryScena
 def founded_postgresql(
     postgresql: PostgresqlServer, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[QueryScenario, str]:
-    """The world, and the name of its database."""
+    """The scenario, and the name of its database."""
     name = create_postgresql_database(postgresql)
     made = QueryScenario(postgresql.url(name), tmp_path_factory.mktemp("queries"))
     made.taskforce.close()
@@ -39,14 +39,14 @@ def founded_postgresql(
 
 
 @pytest.fixture
-def sqlite_world(founded_sqlite: tuple[QueryScenario, Path], tmp_path: Path) -> Iterator[QueryScenario]:
+def sqlite_scenario(founded_sqlite: tuple[QueryScenario, Path], tmp_path: Path) -> Iterator[QueryScenario]:
     """A copy on SQLite."""
     founded, file = founded_sqlite
     yield from _copied(founded, lambda: f"sqlite:///{shutil.copy(file, tmp_path / 'test.db')}", tmp_path)
 
 
 @pytest.fixture
-def postgresql_world(
+def postgresql_scenario(
     founded_postgresql: tuple[QueryScenario, str], postgresql: PostgresqlServer, tmp_path: Path
 ) -> Iterator[QueryScenario]:
     """A copy on PostgreSQL."""
@@ -57,15 +57,15 @@ def postgresql_world(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest) -> QueryScenario:
+def scenario(request: pytest.FixtureRequest) -> QueryScenario:
     """The banks a and b, the agencies nca and met, the reviewer ico; a test that takes it runs once on each kind."""
-    made: QueryScenario = request.getfixturevalue(f"{request.param}_world")
+    made: QueryScenario = request.getfixturevalue(f"{request.param}_scenario")
     return made
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], QueryScenario]:
-    """Copies a world of eight banks, which is founded once, into a folder."""
+    """Copies a scenario of eight banks, which is founded once, into a folder."""
     folder = tmp_path_factory.mktemp("crowd")
     is_sqlite = request.param == "sqlite"
     server: Any = None if is_sqlite else request.getfixturevalue("postgresql")
@@ -84,7 +84,7 @@ def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def crowds(crowd: Callable[[Path], QueryScenario], tmp_path: Path) -> Iterator[Callable[[str], QueryScenario]]:
-    """Makes copies of that world, each in a folder of its own."""
+    """Makes copies of that scenario, each in a folder of its own."""
     made: list[QueryScenario] = []
 
     def copy(of: str) -> QueryScenario:
@@ -94,8 +94,8 @@ def crowds(crowd: Callable[[Path], QueryScenario], tmp_path: Path) -> Iterator[C
         return made[-1]
 
     yield copy
-    for world in made:
-        world.taskforce.close()
+    for scenario in made:
+        scenario.taskforce.close()
 
 
 def _copied(founded: QueryScenario, make_url: Callable[[], str], folder: Path) -> Iterator[QueryScenario]:
@@ -126,7 +126,7 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
         return made[-1]
 
     yield copy
-    for world in made:
-        world.taskforce.close()
+    for scenario in made:
+        scenario.taskforce.close()
     for drop in dropped:
         drop()

@@ -114,7 +114,7 @@ class Game:
     """The taskforce, and both logs over the same entries."""
 
     def __init__(self, database_url: str, folder: Path, seed: int, rounds: int) -> None:
-        self.world = QueryScenario(database_url, folder, banks=(SUBJECT, *OTHERS))
+        self.scenario = QueryScenario(database_url, folder, banks=(SUBJECT, *OTHERS))
         self.random, self.rounds = Random(seed), rounds
         self._former = FormerLog(seed)
         self._taken: set[str] = set()
@@ -144,22 +144,22 @@ class Game:
 
     def close(self) -> None:
         """Close the taskforce."""
-        self.world.taskforce.close()
+        self.scenario.taskforce.close()
 
     def _prepare(self) -> None:
         """An agency watches, has asked about what the bank holds, and has a query that goes on; others hold rows."""
-        count, banks = self.rounds // len(self._acts) + 1, self.world.banks
+        count, banks = self.rounds // len(self._acts) + 1, self.scenario.banks
         make = self.random.randbytes
         self._watched = [make(32) for _ in range(count)]
         self._found, self._unfound = [make(32) for _ in range(count)], [make(32) for _ in range(count)]
         self._held_by_one, self._held_by_all = [make(32) for _ in range(count)], [make(32) for _ in range(count)]
-        self.world.query(self._watched, watch_until="2027-02-20")
+        self.scenario.query(self._watched, watch_until="2027-02-20")
         banks[SUBJECT].submit([*self._found, *self._unfound])
-        self.world.query(self._found)
+        self.scenario.query(self._found)
         banks[OTHERS[0]].submit(self._held_by_one)
         for other in OTHERS:
             banks[other].submit(self._held_by_all)
-        self._going_on = self.world.query([make(32)])["query_id"]
+        self._going_on = self.scenario.query([make(32)])["query_id"]
         for _ in range(CARRIED_TICKS + 1):
             self._tick([])
 
@@ -167,14 +167,14 @@ class Game:
 
     def _submit_under_watch(self, hides: bool) -> int:
         self._submit(self._watched.pop() if hides else self.random.randbytes(32))
-        assert self.world.watch() == hides
+        assert self.scenario.watch() == hides
         return 1
 
     def _submit_and_be_asked_about(self, hides: bool) -> int:
         token = self.random.randbytes(32)
         self._submit(token)
         if hides:
-            self.world.query([token])
+            self.scenario.query([token])
         return 1
 
     def _submit_while_a_query_is_extended(self, hides: bool) -> int:
@@ -182,14 +182,14 @@ class Game:
         if hides:
             self._until += timedelta(days=1)
             asked = {"until": self._until.isoformat(), "reason": "the network is still at work"}
-            assert self.world.step(self._going_on, "extend", asked, as_name="colleague").status_code == 200
+            assert self.scenario.step(self._going_on, "extend", asked, as_name="colleague").status_code == 200
         return 1
 
     def _withdraw(self, hides: bool) -> int:
         token = (self._found if hides else self._unfound).pop()
-        answer = self.world.banks[SUBJECT].send("POST", "/v1/withdrawals", make_withdrawal([token]))
+        answer = self.scenario.banks[SUBJECT].send("POST", "/v1/withdrawals", make_withdrawal([token]))
         assert answer.status_code == 201, answer.text
-        assert notify_corrections(self.world.taskforce.database, self.world.clock()) == hides
+        assert notify_corrections(self.scenario.taskforce.database, self.scenario.clock()) == hides
         return 1
 
     def _submit_what_others_hold(self, hides: bool) -> int:
@@ -198,25 +198,25 @@ class Game:
         return 2
 
     def _submit(self, token: bytes, **envelope: str) -> None:
-        answer = self.world.banks[SUBJECT].submit([token], envelope=envelope)
+        answer = self.scenario.banks[SUBJECT].submit([token], envelope=envelope)
         assert answer.status_code == 201, answer.text
 
     def _fill(self, count: int) -> None:
         """The bank reads its hits so often."""
-        with self.world.taskforce.database.transaction() as session:
+        with self.scenario.taskforce.database.transaction() as session:
             for _ in range(count):
-                record_event(session, "hits_read", [View(SUBJECT, {})], self.world.clock())
+                record_event(session, "hits_read", [View(SUBJECT, {})], self.scenario.clock())
 
     def _tick(self, views: Sequence[_View]) -> None:
         """A tick of both logs, as the bank sees it."""
-        database, clock = self.world.taskforce.database, self.world.clock
+        database, clock = self.scenario.taskforce.database, self.scenario.clock
         with database.reading() as session:
             listed = select(LogPending.entry_id, LogPending.member_id).order_by(LogPending.ticket)
             fresh = [(one, member) for one, member in session.execute(listed) if one not in self._taken]
             last = session.scalar(self._own(func.max(LogNumber.number))) or 0
         self._taken |= {entry_id for entry_id, _ in fresh}
         places = self._former.tick(fresh)
-        size = self.world.taskforce.tick().size
+        size = self.scenario.taskforce.tick().size
         with database.reading() as session:
             found = session.scalars(self._own(LogNumber.idx).where(LogNumber.number > last).order_by(LogNumber.number))
             own = list(found)
@@ -229,7 +229,7 @@ class Game:
         clock.advance(seconds=TICK.total_seconds())
 
     def _size(self) -> int:
-        head = self.world.taskforce.head_file().read()
+        head = self.scenario.taskforce.head_file().read()
         return 0 if head is None else head.size
 
     @staticmethod

@@ -36,7 +36,7 @@ BIG = "x" * 10_000_000
 class Place:
     """A bank and an agency with everything that the routes are about, and what is another's."""
 
-    world: QueryScenario
+    scenario: QueryScenario
     hit_id: str
     others_hit: str
     others_submission: str
@@ -49,15 +49,15 @@ class Place:
         """As whoever has the role for it: agencies ask queries, bank a does the rest."""
         path = path.format(query=self.query_id, answered=self.answered_id, correction=self.correction_id)
         if not path.startswith("/v1/queries"):
-            return self.world.banks["a"].send("POST", path, value)
+            return self.scenario.banks["a"].send("POST", path, value)
         name = "analyst" if path == "/v1/queries" else "authoriser"
-        return self.world.agencies["nca"].send("POST", path, value, as_name=name)
+        return self.scenario.agencies["nca"].send("POST", path, value, as_name=name)
 
     def stored(self) -> list[object]:
         """All that any of the routes could have changed."""
         queries = select(Query.query_id, Query.state, Query.ends_on).order_by(Query.query_id)
         acknowledged = select(Correction.correction_id, Correction.acknowledged_at).order_by(Correction.correction_id)
-        with self.world.taskforce.database.reading() as session:
+        with self.scenario.taskforce.database.reading() as session:
             counts = [
                 session.scalar(select(func.count()).select_from(model)) for model in (Withdrawal, Outcome, Assessment)
             ]
@@ -65,22 +65,22 @@ class Place:
 
     def refusals(self) -> int:
         """How many refusals are in the logs of bank a and of the agency."""
-        return sum(len(self.world.views(name, "refusal")) for name in ("a", "nca"))
+        return sum(len(self.scenario.views(name, "refusal")) for name in ("a", "nca"))
 
 
 @pytest.fixture
-def place(sqlite_world: QueryScenario) -> Iterator[Place]:
-    world, now = sqlite_world, sqlite_world.taskforce
-    submission = world.banks["b"].submit([TOKEN]).get_json()["submission_id"]
-    assert world.banks["a"].submit([TOKEN]).status_code == 201
-    (hit,), (others,) = world.banks["a"].hits(), world.banks["b"].hits()
+def place(sqlite_scenario: QueryScenario) -> Iterator[Place]:
+    scenario, now = sqlite_scenario, sqlite_scenario.taskforce
+    submission = scenario.banks["b"].submit([TOKEN]).get_json()["submission_id"]
+    assert scenario.banks["a"].submit([TOKEN]).status_code == 201
+    (hit,), (others,) = scenario.banks["a"].hits(), scenario.banks["b"].hits()
     yield Place(
-        world,
+        scenario,
         hit["hit_id"],
         others["hit_id"],
         submission,
-        world.ask([TOKEN]),
-        world.query([TOKEN])["query_id"],
+        scenario.ask([TOKEN]),
+        scenario.query([TOKEN])["query_id"],
         plant_correction(now, "a"),
         plant_correction(now, "b"),
     )
@@ -88,8 +88,8 @@ def place(sqlite_world: QueryScenario) -> Iterator[Place]:
 
 Make = Callable[[Place], dict[str, Any]]
 ROUTES: dict[str, Make] = {
-    "/v1/queries": lambda place: place.world.question([TOKEN]),
-    "/v1/queries/{query}/approve": lambda place: terms_of(place.world.taskforce.database, place.query_id),
+    "/v1/queries": lambda place: place.scenario.question([TOKEN]),
+    "/v1/queries/{query}/approve": lambda place: terms_of(place.scenario.taskforce.database, place.query_id),
     "/v1/queries/{query}/refuse": lambda place: {},
     "/v1/queries/{answered}/extend": lambda place: {
         "until": "2027-03-01",
@@ -182,7 +182,7 @@ def test_a_past_end_of_a_query_or_an_extension_names_its_field(place: Place) -> 
 
 
 def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Place) -> None:
-    others_outcome = plant_outcome(place.world.taskforce, "b", "c")
+    others_outcome = plant_outcome(place.scenario.taskforce, "b", "c")
     before, logged = place.stored(), place.refusals()
     no_route = place.send("/v1/nothing/of/the/kind", {})
     assert (no_route.status_code, no_route.get_json()["detail"]) == (404, "There is nothing of that id for you.")
@@ -207,9 +207,9 @@ def test_what_is_anothers_looks_like_what_is_not_there_and_is_logged(place: Plac
 
 
 def test_a_row_that_expired_is_found_by_no_query_and_taken_back_once(place: Place) -> None:
-    place.world.clock.advance(days=400)
+    place.scenario.clock.advance(days=400)
     assert place.send("/v1/withdrawals", make_withdrawal([TOKEN])).get_json()["withdrawn"] == 1
     again = place.send("/v1/withdrawals", make_withdrawal([TOKEN]))
     assert [reason["code"] for reason in again.get_json()["reasons"]] == ["no-live-row"]
-    found = place.world.query([TOKEN], until="2028-02-20")
+    found = place.scenario.query([TOKEN], until="2028-02-20")
     assert [result["hit"] for result in found["results"]] == [False]

@@ -61,7 +61,7 @@ def compare(copies: Copies, steps: Sequence[str], seed: int) -> tuple[Side, Side
 
 
 def compare_holders(make: Callable[[str], QueryScenario], few: int, many: int, *, is_banded: bool) -> dict[str, Any]:
-    """In what the bank's two worlds differ; `is_banded` leaves out the band."""
+    """In what the bank's two scenarios differ; `is_banded` leaves out the band."""
     with pytest.MonkeyPatch.context() as patch:
         order_ids(patch)
         sides = [Side(make(f"{number}-holders")) for number in (few, many)]
@@ -95,12 +95,12 @@ def test_the_comparison_sees_everything_that_a_bank_may_be_told(copies: Copies) 
         order_ids(patch)
         quiet, told = Side(copies("quiet")), Side(copies("told"))
         for side in (quiet, told):
-            side.world.banks["a"].submit([bytes(32)])
+            side.scenario.banks["a"].submit([bytes(32)])
             if side is told:
-                act_openly(side.world, bytes(32))
+                act_openly(side.scenario, bytes(32))
             side.tick()
             side.work()
-            side.ask("a", "POST", "/v1/submissions", side.world.banks["a"].submission([bytes(32)]))
+            side.ask("a", "POST", "/v1/submissions", side.scenario.banks["a"].submission([bytes(32)]))
             read_everything(side, ("a",))
     assert differences(quiet, told).keys() >= {
         *("a POST /v1/submissions", "a GET /v1/hits", "a GET /v1/notices", "a GET /log/entries", "a GET /v1/status"),
@@ -141,21 +141,21 @@ def in_base64(value: Any) -> str:
 
 @pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
 def test_an_agencys_query_is_to_a_bank_as_one_that_does_not_exist(copies: Copies) -> None:
-    world = copies("one")
+    scenario = copies("one")
     token = bytes(32)
-    assert world.banks["a"].submit([token]).status_code == 201
-    query_id = world.query([token])["query_id"]
-    answers = [world.banks["a"].send("GET", f"/v1/queries/{each}") for each in (query_id, uuid7())]
+    assert scenario.banks["a"].submit([token]).status_code == 201
+    query_id = scenario.query([token])["query_id"]
+    answers = [scenario.banks["a"].send("GET", f"/v1/queries/{each}") for each in (query_id, uuid7())]
     assert Eyes().see(answers[0]) == Eyes().see(answers[1])
     assert to_base64(token) not in answers[0].text
 
 
-def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(world: QueryScenario) -> None:
+def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(scenario: QueryScenario) -> None:
     """Bank a's hit on `hidden` rests on the cell's rows, one of which has just expired. Only an agency was told of the
     taskforce's row, and when that is withdrawn, only the agency has reason to look at the token.
     """
-    a, b, c = (world.banks[name] for name in BANKS)
-    world.taskforce.state_group(BANKS, "cell")
+    a, b, c = (scenario.banks[name] for name in BANKS)
+    scenario.taskforce.state_group(BANKS, "cell")
     known, hidden = b"1" * 32, b"2" * 32
     withdrawn = b.submission([known, hidden])
     assert b.send("POST", "/v1/submissions", withdrawn).status_code == 201
@@ -163,12 +163,12 @@ def test_a_correction_shows_a_bank_nothing_of_an_agencys_hit(world: QueryScenari
     for bank, last in ((a, "2027-11-01"), (b, "2027-11-01"), (c, "2026-11-23")):
         envelope = {"group": "cell", "review_by": "2026-11-23", "expires_on": last}
         assert bank.submit([hidden], envelope=envelope).status_code == 201
-    world.query([hidden])
-    world.clock.advance(days=2)
+    scenario.query([hidden])
+    scenario.clock.advance(days=2)
     taken = make_withdrawal(submission_id=withdrawn["submission_id"])
     assert b.send("POST", "/v1/withdrawals", taken).status_code == 201
-    assert notify_corrections(world.taskforce.database, world.clock()) > 0
-    (told,) = world.views("a", "correction")
+    assert notify_corrections(scenario.taskforce.database, scenario.clock()) > 0
+    (told,) = scenario.views("a", "correction")
     assert len(told["ended"]) == 1, "the hit on the other token"
     assert told["hits"] == []
-    assert world.views("nca", "correction")
+    assert scenario.views("nca", "correction")

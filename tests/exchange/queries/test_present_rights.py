@@ -38,14 +38,14 @@ CLOSED: GatewayRules = {code: rule for code, rule in RULES.items() if code is no
 
 @pytest.mark.parametrize(("rules", "broken"), [(NO_QUERIES, "gateway-mode"), (CLOSED, "no-gateway")])
 def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
-    sqlite_world: QueryScenario, rules: GatewayRules, broken: str
+    sqlite_scenario: QueryScenario, rules: GatewayRules, broken: str
 ) -> None:
-    world, limits = sqlite_world, QueryLimits(rules, DEFAULT_LIMITS.longest_days)
-    database, now = world.taskforce.database, world.clock()
+    scenario, limits = sqlite_scenario, QueryLimits(rules, DEFAULT_LIMITS.longest_days)
+    database, now = scenario.taskforce.database, scenario.clock()
     first, later = make_token(), make_token()
-    assert world.banks["a"].submit([first]).status_code == 201
-    query_id = world.query([first, later], watch_until="2026-12-20")["query_id"]
-    assert world.banks["b"].submit([later]).status_code == 201
+    assert scenario.banks["a"].submit([first]).status_code == 201
+    query_id = scenario.query([first, later], watch_until="2026-12-20")["query_id"]
+    assert scenario.banks["b"].submit([later]).status_code == 201
     assert watch_queries(database, limits, now) == 0
     read = read_query(database, Actor("nca/analyst", "nca", frozenset()), query_id, limits, now)
     assert [(one.hit, one.institutions) for one in read.results or ()] == [(False, []), (False, [])]
@@ -58,13 +58,13 @@ def test_under_a_gateway_that_carries_no_queries_any_more_none_goes_on(
 
 
 def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
-    sqlite_world: QueryScenario, monkeypatch: pytest.MonkeyPatch
+    sqlite_scenario: QueryScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, token, database = sqlite_world, make_token(), sqlite_world.taskforce.database
-    assert world.banks["a"].submit([token]).status_code == 201
-    query_id = world.ask([token])
+    scenario, token, database = sqlite_scenario, make_token(), sqlite_scenario.taskforce.database
+    assert scenario.banks["a"].submit([token]).status_code == 201
+    query_id = scenario.ask([token])
     digest = from_base64(terms_of(database, query_id)["terms_sha256"])
-    officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), world.clock())
+    officer = Request(Actor("nca/authoriser", "nca", frozenset()), "k" * 16, bytes(32), scenario.clock())
     attempts: list[str] = []
 
     def fail_once(query: Any, today: date) -> QueryStatus:
@@ -89,15 +89,15 @@ def test_what_an_attempt_found_that_was_rolled_back_is_told_to_nobody(
         assert session.scalar(logged)
 
 
-def test_a_list_by_state_says_what_each_is_on_that_day(sqlite_world: QueryScenario) -> None:
-    world, token = sqlite_world, make_token()
-    lapsed, over = world.ask([token], until="2026-11-23"), world.query([token], until="2026-11-24")["query_id"]
-    world.clock.advance(days=4)
-    waiting = world.ask([token], until="2026-12-24")
+def test_a_list_by_state_says_what_each_is_on_that_day(sqlite_scenario: QueryScenario) -> None:
+    scenario, token = sqlite_scenario, make_token()
+    lapsed, over = scenario.ask([token], until="2026-11-23"), scenario.query([token], until="2026-11-24")["query_id"]
+    scenario.clock.advance(days=4)
+    waiting = scenario.ask([token], until="2026-12-24")
     listed = {
         state: {(one["query_id"], one["state"]) for one in found.get_json()["queries"]}
         for state in ("pending", "answered", "lapsed", "ended")
-        for found in [world.agencies["nca"].send("GET", f"/v1/queries?state={state}")]
+        for found in [scenario.agencies["nca"].send("GET", f"/v1/queries?state={state}")]
     }
     assert listed == {
         "pending": {(waiting, "pending")},

@@ -82,9 +82,9 @@ KEYS = "(token, group_id, member_id) IN (VALUES (x'00', 'g', 'a'), (x'01', 'g', 
 
 @pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
 def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None:
-    world, callers = copies("plans"), Callers()
-    statements = statements_of(world, callers)
-    with closing(sqlite3.connect(str(world.taskforce.database.engine.url.database))) as connection:
+    scenario, callers = copies("plans"), Callers()
+    statements = statements_of(scenario, callers)
+    with closing(sqlite3.connect(str(scenario.taskforce.database.engine.url.database))) as connection:
         connection.execute("CREATE TEMP TABLE staged (token BLOB)")
         found = {form: growing_reads(connection, one, BOUNDED) for form, (one, _) in statements.items()}
         assert growing_reads(connection, f"DELETE FROM indicators WHERE {KEYS}", BOUNDED)
@@ -96,9 +96,9 @@ def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None
 
 @pytest.mark.parametrize("copies", ["postgresql"], indirect=True)
 def test_nor_on_postgresql(copies: Copies) -> None:
-    world = copies("plans")
-    statements = statements_of(world)
-    url, found = world.taskforce.database.engine.url, {}
+    scenario = copies("plans")
+    statements = statements_of(scenario)
+    url, found = scenario.taskforce.database.engine.url, {}
     growing = sorted(Base.metadata.tables.keys() - BOUNDED)
     with psycopg.connect(host=str(url.query["host"]), user="postgres", dbname=url.database, autocommit=True) as session:
         multiply_rows(session, growing)
@@ -110,11 +110,11 @@ def test_nor_on_postgresql(copies: Copies) -> None:
     assert not not_allowed(found), "\n".join(f"{steps}: {form}" for form, steps in not_allowed(found).items())
 
 
-def statements_of(world: QueryScenario, callers: Callers | None = None) -> Captured:
+def statements_of(scenario: QueryScenario, callers: Callers | None = None) -> Captured:
     """What its database is sent in a year, and besides."""
-    with captured(world.taskforce.database.engine, callers) as statements:
-        live(Side(world), STEPS, 1, covert=True)
-        do_besides(world.taskforce)
+    with captured(scenario.taskforce.database.engine, callers) as statements:
+        live(Side(scenario), STEPS, 1, covert=True)
+        do_besides(scenario.taskforce)
     return statements
 
 

@@ -49,56 +49,56 @@ def all_that_is_stored(url: str, folder: Path) -> bytes:
     return b"\n".join(values + files)
 
 
-def live(world: QueryScenario) -> str:
+def live(scenario: QueryScenario) -> str:
     """A covert query from asking to its end: with a watch that reports, a reading, a review, another agency about the
     same, an extension, and a refusal whose words are recorded; its id.
     """
     token = make_token()
-    assert world.banks["a"].submit([token]).status_code == 201
+    assert scenario.banks["a"].submit([token]).status_code == 201
     said = {**TEXTS, "salt": to_base64(SALT), "until": "2026-12-01", "watch_until": "2026-12-01"}
-    query_id = world.ask([token], **said)
-    world.approve(query_id)
-    world.query([token], "met", **{**said, "authorised_by": "met/authoriser"})
-    assert world.banks["b"].submit([token]).status_code == 201
-    assert world.watch() == 2
+    query_id = scenario.ask([token], **said)
+    scenario.approve(query_id)
+    scenario.query([token], "met", **{**said, "authorised_by": "met/authoriser"})
+    assert scenario.banks["b"].submit([token]).status_code == 201
+    assert scenario.watch() == 2
     longer = {"until": "2026-12-20", "watch_until": "2026-12-20", "reason": REASON, "salt": to_base64(SALT)}
-    assert world.step(query_id, "extend", longer).status_code == 200
-    assert world.read(query_id).status_code == world.read(query_id, "ico", "reviewer").status_code == 200
-    listed = world.agencies["nca"].send("GET", "/v1/queries").get_json()["queries"]
+    assert scenario.step(query_id, "extend", longer).status_code == 200
+    assert scenario.read(query_id).status_code == scenario.read(query_id, "ico", "reviewer").status_code == 200
+    listed = scenario.agencies["nca"].send("GET", "/v1/queries").get_json()["queries"]
     assert [query["query_id"] for query in listed] == [query_id]
-    refused = world.ask([token], **said)
-    assert world.step(refused, "refuse").status_code == 200
-    broken = world.question([token], **{**said, "watch_until": "2027-01-01"})
-    assert "watch-too-late" in reasons_of(world.agencies["nca"].send("POST", "/v1/queries", broken), 403, 409)
+    refused = scenario.ask([token], **said)
+    assert scenario.step(refused, "refuse").status_code == 200
+    broken = scenario.question([token], **{**said, "watch_until": "2027-01-01"})
+    assert "watch-too-late" in reasons_of(scenario.agencies["nca"].send("POST", "/v1/queries", broken), 403, 409)
     return query_id
 
 
 def test_no_text_of_a_query_is_stored_but_sealed(
-    world: QueryScenario, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    scenario: QueryScenario, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    query_id = live(world)
+    query_id = live(scenario)
     canaries = Canaries({name: text.encode() for name, text in {**TEXTS, "reason": REASON}.items()} | {"salt": SALT})
     texts = json.dumps(TEXTS).encode() + REASON.encode() + SALT
     assert canaries.found_in(texts) == {*TEXTS, "reason", "salt"}, "the search finds what is there"
-    url = world.taskforce.settings.database_url
+    url = scenario.taskforce.settings.database_url
     assert canaries.found_in(all_that_is_stored(url, tmp_path)) == set()
-    world.clock.advance(days=40)
-    assert world.end() > 0
+    scenario.clock.advance(days=40)
+    assert scenario.end() > 0
     assert canaries.found_in(all_that_is_stored(url, tmp_path)) == set()
     told = capfd.readouterr()
     assert canaries.found_in((told.out + told.err + caplog.text).encode()) == set()
     for member_id, as_name in (("nca", "analyst"), ("ico", "reviewer")):
-        read = world.opened(world.read(query_id, member_id, as_name), member_id)
+        read = scenario.opened(scenario.read(query_id, member_id, as_name), member_id)
         assert {name: read[name] for name in TEXTS} == TEXTS
         assert [one["reason"] for one in read["extensions"]] == [REASON]
-    assert [view["query_id"] for view in world.views("a", "le_query_disclosed")], "cover ends by what is readable"
+    assert [view["query_id"] for view in scenario.views("a", "le_query_disclosed")], "cover ends by what is readable"
 
 
-def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world: QueryScenario) -> None:
+def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_scenario: QueryScenario) -> None:
     for purpose in ("p", "p" * 1000):
-        sqlite_world.ask([make_token()], purpose=purpose)
-    database = create_database(sqlite_world.taskforce.settings.database_url)
+        sqlite_scenario.ask([make_token()], purpose=purpose)
+    database = create_database(sqlite_scenario.taskforce.settings.database_url)
     with database.reading() as session:
         papers = list(session.scalars(sqlalchemy.select(QueryPaper)))
     database.dispose()
@@ -106,23 +106,23 @@ def test_sealed_texts_show_neither_their_length_nor_whose_they_are(sqlite_world:
     assert {len(paper.sealed) for paper in papers} == {SIZE_CLASSES[0]}
 
 
-def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_world: QueryScenario) -> None:
-    world = sqlite_world
-    world.taskforce.state_member(world.reviewer, MemberState.SUSPENDED)
-    query_id = world.query([make_token()], covert=False)["query_id"]
-    world.taskforce.state_member(world.reviewer)
-    read = world.read(query_id, "ico", "reviewer").get_json()
+def test_a_reviewer_enrolled_later_has_no_sealed_copy(sqlite_scenario: QueryScenario) -> None:
+    scenario = sqlite_scenario
+    scenario.taskforce.state_member(scenario.reviewer, MemberState.SUSPENDED)
+    query_id = scenario.query([make_token()], covert=False)["query_id"]
+    scenario.taskforce.state_member(scenario.reviewer)
+    read = scenario.read(query_id, "ico", "reviewer").get_json()
     assert (read["sealed"], read["agency"]) == (None, "nca")
 
 
-def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_world: QueryScenario) -> None:
+def test_nothing_is_asked_of_which_a_reader_could_not_open_the_texts(sqlite_scenario: QueryScenario) -> None:
     """A key that the registrars signed, and to which nothing can be sealed."""
-    world = sqlite_world
-    world.reviewer.encryption_key = bytes(32)
-    world.taskforce.state_member(world.reviewer)
-    answer = world.agencies["nca"].send("POST", "/v1/queries", world.question([make_token()]))
+    scenario = sqlite_scenario
+    scenario.reviewer.encryption_key = bytes(32)
+    scenario.taskforce.state_member(scenario.reviewer)
+    answer = scenario.agencies["nca"].send("POST", "/v1/queries", scenario.question([make_token()]))
     assert reasons_of(answer, 403, 409) == {"encryption-key"}
-    assert world.count(QueryPaper) == 0
+    assert scenario.count(QueryPaper) == 0
 
 
 def test_a_paper_opens_in_its_own_place_alone() -> None:
@@ -147,11 +147,11 @@ def test_a_paper_opens_in_its_own_place_alone() -> None:
         open_paper(seal_paper(paper, key.public_bytes, false), key, false, QueryGrounds)
 
 
-def test_what_is_sealed_to_one_reader_is_shown_to_no_other(sqlite_world: QueryScenario) -> None:
-    world = sqlite_world
-    query_id = world.ask([make_token()])
-    with world.taskforce.database.reading() as session:
+def test_what_is_sealed_to_one_reader_is_shown_to_no_other(sqlite_scenario: QueryScenario) -> None:
+    scenario = sqlite_scenario
+    query_id = scenario.ask([make_token()])
+    with scenario.taskforce.database.reading() as session:
         kept = {name: papers_for(session, [query_id], name)[query_id] for name in ("nca", "ico", "met", "a")}
     assert {name: len(papers) for name, papers in kept.items()} == {"nca": 1, "ico": 1, "met": 0, "a": 0}
-    assert decode(world.read(query_id).get_json()["sealed"]) == kept["nca"][0]
-    assert decode(world.read(query_id, "ico", "reviewer").get_json()["sealed"]) == kept["ico"][0]
+    assert decode(scenario.read(query_id).get_json()["sealed"]) == kept["nca"][0]
+    assert decode(scenario.read(query_id, "ico", "reviewer").get_json()["sealed"]) == kept["ico"][0]

@@ -1,4 +1,4 @@
-"""Worlds of requests."""
+"""Scenarios of requests."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from tests.postgresql import PostgresqlServer
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestScenario]:
-    """A world on each kind of database, for a whole module."""
+    """A scenario on each kind of database, for a whole module."""
     folder = tmp_path_factory.mktemp("requests")
     url = f"sqlite:///{folder / 'test.db'}"
     if request.param == "postgresql":
         server: PostgresqlServer = request.getfixturevalue("postgresql")
         url = server.url(create_postgresql_database(server))
-    world = RequestScenario(url, folder)
-    yield world
-    world.close()
+    scenario = RequestScenario(url, folder)
+    yield scenario
+    scenario.close()
 
 
 @pytest.fixture
-def world(kept: RequestScenario) -> RequestScenario:
+def scenario(kept: RequestScenario) -> RequestScenario:
     """The banks a, b and c and a token that nobody holds yet."""
     kept.begin()
     return kept
 
 
 @pytest.fixture
-def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestScenario]]:
-    """Makes a world of a test's own, with the banks that it names, or a, b and c: for what changes members or time."""
+def new_scenario(tmp_path: Path) -> Iterator[Callable[..., RequestScenario]]:
+    """Makes a scenario of a test's own, with the banks that it names, or a, b and c; for changes of members or time."""
     made: list[RequestScenario] = []
 
     def make(*names: str) -> RequestScenario:
@@ -48,8 +48,8 @@ def new_world(tmp_path: Path) -> Iterator[Callable[..., RequestScenario]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RequestScenario]:
-    """One world for tests that only refuse."""
+    """One scenario for tests that only refuse."""
     folder = tmp_path_factory.mktemp("requests")
-    world = RequestScenario(f"sqlite:///{folder / 'test.db'}", folder)
-    yield world
-    world.close()
+    scenario = RequestScenario(f"sqlite:///{folder / 'test.db'}", folder)
+    yield scenario
+    scenario.close()

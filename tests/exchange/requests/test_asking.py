@@ -22,53 +22,53 @@ from tests.exchange.requests.scenario import RequestScenario
 from tests.taskforce.founding import URL
 from tests.taskforce.members import reasons_of
 
-NewWorld = Callable[..., RequestScenario]
+NewScenario = Callable[..., RequestScenario]
 SEEN_BEFORE_TAKING_UP = {
     *("request_id", "state", "due_at", "direction", "token"),
     *("requester_kind", "mode", "legal_gateway", "urgency"),
 }
 
 
-def test_a_request_reaches_every_holder_and_names_nobody(world: RequestScenario) -> None:
-    hit_id = world.share("a", "b", "c")
-    answer = world.ask("a", hit_id, urgency="immediate")
+def test_a_request_reaches_every_holder_and_names_nobody(scenario: RequestScenario) -> None:
+    hit_id = scenario.share("a", "b", "c")
+    answer = scenario.ask("a", hit_id, urgency="immediate")
     assert answer.status_code == 201, answer.text
     due_at = "2026-11-22T10:15:00.000Z"
     request_id = answer.get_json()["request_id"]
     assert answer.get_json() == {"request_id": request_id, "state": "open", "due_at": due_at}
     for holder in "bc":
-        (listed,) = world.listed(holder)
+        (listed,) = scenario.listed(holder)
         assert listed == {
             "request_id": request_id,
             "state": "open",
             "due_at": due_at,
             "direction": "incoming",
-            "token": to_base64(world.token),
+            "token": to_base64(scenario.token),
             "requester_kind": "financial_institution",
             "mode": "request",
             "legal_gateway": "ECCTA2023_s188",
             "urgency": "immediate",
         }
-        (view,) = world.views(holder, "request_made")
+        (view,) = scenario.views(holder, "request_made")
         assert '"a"' not in str(view).replace("'", '"')
         assert view["requester_kind"] == "financial_institution"
-        assert world.notices(holder) == ["request_received"]
-    assert world.notices("a") == []
-    (own,) = world.views("a", "request_made")
+        assert scenario.notices(holder) == ["request_received"]
+    assert scenario.notices("a") == []
+    (own,) = scenario.views("a", "request_made")
     assert own["representative_id"] == "a/analyst"
     assert not {"b", "c"} & set(map(str, own.values()))
 
 
-def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(world: RequestScenario) -> None:
-    request_id = world.asked("a", world.share("a", "b"))
-    found = world.read("b", request_id)
+def test_a_holder_that_has_not_taken_it_up_reads_no_more_than_it_was_told(scenario: RequestScenario) -> None:
+    request_id = scenario.asked("a", scenario.share("a", "b"))
+    found = scenario.read("b", request_id)
     told = {name for name, value in found.items() if value not in (None, [], False)}
     assert told == {*SEEN_BEFORE_TAKING_UP, "event_id"}
     assert "deciding whether" not in str(found)
 
 
-def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestScenario) -> None:
-    request_id = world.asked("a", world.share("a", "b"))
+def test_who_holds_nothing_is_not_asked_and_finds_nothing(scenario: RequestScenario) -> None:
+    request_id = scenario.asked("a", scenario.share("a", "b"))
     missing = uuid7()
     for target in ("", "/take-up", "/answer", "/cancel"):
         method = "POST" if target else "GET"
@@ -78,49 +78,51 @@ def test_who_holds_nothing_is_not_asked_and_finds_nothing(world: RequestScenario
             value |= {"to": None, "marking": None, "confirmations": [], "prepared": None}
             value["signature"] = to_base64(bytes(64))
         answers = [
-            world["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")
+            scenario["c"].send(method, f"/v1/requests/{known}{target}", value, as_name="authoriser")
             for known in (request_id, missing)
         ]
         assert [answer.status_code for answer in answers] == [404, 404]
         assert answers[0].data == answers[1].data
-    assert world.listed("c") == []
+    assert scenario.listed("c") == []
 
 
-def test_the_hit_rises_to_request_for_the_one_who_asked_alone(world: RequestScenario) -> None:
-    world.asked("a", world.share("a", "b"))
-    assert world.stage_of("a") == "request"
-    assert world.stage_of("b") == "hit"
+def test_the_hit_rises_to_request_for_the_one_who_asked_alone(scenario: RequestScenario) -> None:
+    scenario.asked("a", scenario.share("a", "b"))
+    assert scenario.stage_of("a") == "request"
+    assert scenario.stage_of("b") == "hit"
 
 
 def test_a_holder_outside_the_gateway_is_left_out_unnoticed(
-    new_world: NewWorld,
+    new_scenario: NewScenario,
 ) -> None:
-    world = new_world("a", "b")
-    world.taskforce.add_member("t", kind=MemberKind.TELECOM, sector=Sector.TELECOMMUNICATIONS)
-    world.taskforce.state_group(["a", "b", "t"])
-    hit_id = world.share("a", "t", legal_gateway="DPA2018_Sch2")
-    closed = world.ask("a", hit_id)
-    opened = world.ask("a", hit_id, legal_gateway="DPA2018_Sch2", condition=None)
+    scenario = new_scenario("a", "b")
+    scenario.taskforce.add_member("t", kind=MemberKind.TELECOM, sector=Sector.TELECOMMUNICATIONS)
+    scenario.taskforce.state_group(["a", "b", "t"])
+    hit_id = scenario.share("a", "t", legal_gateway="DPA2018_Sch2")
+    closed = scenario.ask("a", hit_id)
+    opened = scenario.ask("a", hit_id, legal_gateway="DPA2018_Sch2", condition=None)
     assert (closed.status_code, opened.status_code) == (201, 201)
     assert closed.get_json().keys() == opened.get_json().keys()
-    assert [one["legal_gateway"] for one in world.listed("t")] == ["DPA2018_Sch2"]
+    assert [one["legal_gateway"] for one in scenario.listed("t")] == ["DPA2018_Sch2"]
 
 
-def test_a_repeated_request_is_answered_alike_and_delivered_once(world: RequestScenario) -> None:
-    body = make_request(world.share("a", "b"))
-    first, again = (world["a"].send("POST", "/v1/requests", body, idempotency_key="asked-once-only") for _ in range(2))
+def test_a_repeated_request_is_answered_alike_and_delivered_once(scenario: RequestScenario) -> None:
+    body = make_request(scenario.share("a", "b"))
+    first, again = (
+        scenario["a"].send("POST", "/v1/requests", body, idempotency_key="asked-once-only") for _ in range(2)
+    )
     assert (first.status_code, first.data) == (again.status_code, again.data)
-    assert world.notices("b") == ["request_received"]
-    under_another_key = world["a"].send("POST", "/v1/requests", body)
+    assert scenario.notices("b") == ["request_received"]
+    under_another_key = scenario["a"].send("POST", "/v1/requests", body)
     assert reasons_of(under_another_key, 409) == {"id-in-use"}
-    assert reasons_of(world.ask("b", world.hit_of("b"), request_id=body["request_id"]), 409) == {"id-in-use"}
+    assert reasons_of(scenario.ask("b", scenario.hit_of("b"), request_id=body["request_id"]), 409) == {"id-in-use"}
 
 
-def test_a_request_is_noted_as_derived_from_the_askers_row(world: RequestScenario) -> None:
-    request_id = world.asked("a", world.share("a", "b"))
-    with world.taskforce.database.reading() as session:
-        (noted,) = session.scalars(select(DerivedDisclosure).where(DerivedDisclosure.token == world.token)).all()
-    assert (noted.token, noted.recipient_member_id, noted.kind) == (world.token, "b", "request")
+def test_a_request_is_noted_as_derived_from_the_askers_row(scenario: RequestScenario) -> None:
+    request_id = scenario.asked("a", scenario.share("a", "b"))
+    with scenario.taskforce.database.reading() as session:
+        (noted,) = session.scalars(select(DerivedDisclosure).where(DerivedDisclosure.token == scenario.token)).all()
+    assert (noted.token, noted.recipient_member_id, noted.kind) == (scenario.token, "b", "request")
     assert (noted.object_id, noted.source_member_id) == (request_id, "a")
 
 
@@ -246,42 +248,42 @@ def test_anothers_hit_looks_like_one_that_does_not_exist(shared: RequestScenario
 
 
 @pytest.mark.parametrize(("days", "rule"), [(-28, None), (-29, "notice-too-old"), (0, None), (1, "notice-not-prior")])
-def test_a_notice_comes_first_and_not_long_before(world: RequestScenario, days: int, rule: str | None) -> None:
-    hit_id = world.share("a", "b")
-    given = notice(world.clock() + timedelta(days=days))
-    answer = world.ask("a", hit_id, legal_gateway="POCA2002_s339ZB", condition=None, nca_notice=given)
+def test_a_notice_comes_first_and_not_long_before(scenario: RequestScenario, days: int, rule: str | None) -> None:
+    hit_id = scenario.share("a", "b")
+    given = notice(scenario.clock() + timedelta(days=days))
+    answer = scenario.ask("a", hit_id, legal_gateway="POCA2002_s339ZB", condition=None, nca_notice=given)
     assert (answer.status_code == 201) if rule is None else (reasons_of(answer) == {rule})
 
 
-def test_closed_cells_expired_rows_and_suspended_holders_end_a_hit(new_world: NewWorld) -> None:
-    world = new_world()
-    world.taskforce.state_group(["a", "b"], "cell")
-    in_cell = world.share("a", "b", group="cell")
-    assert world.ask("a", in_cell).status_code == 201
-    world.taskforce.state_group(["a", "b"], "cell", state=GroupState.CLOSED)
-    assert reasons_of(world.ask("a", in_cell)) == {"closed-group"}
-    world.taskforce.state_group(["a", "b"], "cell", sunset=world.clock() - timedelta(seconds=1))
-    assert reasons_of(world.ask("a", in_cell)) == {"closed-group"}
-    world.token = make_token()
-    shared = world.share("a", "c", expires_on="2027-05-02")
-    world.taskforce.state_member(world["c"], MemberState.SUSPENDED)
-    assert reasons_of(world.ask("a", shared)) == {"hit-ended"}
-    world.clock.advance(days=200)  # type: ignore[attr-defined]
-    assert reasons_of(world.ask("a", shared)) == {"row-ended"}
+def test_closed_cells_expired_rows_and_suspended_holders_end_a_hit(new_scenario: NewScenario) -> None:
+    scenario = new_scenario()
+    scenario.taskforce.state_group(["a", "b"], "cell")
+    in_cell = scenario.share("a", "b", group="cell")
+    assert scenario.ask("a", in_cell).status_code == 201
+    scenario.taskforce.state_group(["a", "b"], "cell", state=GroupState.CLOSED)
+    assert reasons_of(scenario.ask("a", in_cell)) == {"closed-group"}
+    scenario.taskforce.state_group(["a", "b"], "cell", sunset=scenario.clock() - timedelta(seconds=1))
+    assert reasons_of(scenario.ask("a", in_cell)) == {"closed-group"}
+    scenario.token = make_token()
+    shared = scenario.share("a", "c", expires_on="2027-05-02")
+    scenario.taskforce.state_member(scenario["c"], MemberState.SUSPENDED)
+    assert reasons_of(scenario.ask("a", shared)) == {"hit-ended"}
+    scenario.clock.advance(days=200)  # type: ignore[attr-defined]
+    assert reasons_of(scenario.ask("a", shared)) == {"row-ended"}
 
 
-def test_with_the_log_down_nothing_is_asked(world: RequestScenario) -> None:
-    hit_id = world.share("a", "b")
-    with world.taskforce.database.transaction() as session:
+def test_with_the_log_down_nothing_is_asked(scenario: RequestScenario) -> None:
+    hit_id = scenario.share("a", "b")
+    with scenario.taskforce.database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE log_pending RENAME TO log_elsewhere")
-    assert world.ask("a", hit_id).status_code == 503
-    with world.taskforce.database.transaction() as session:
+    assert scenario.ask("a", hit_id).status_code == 503
+    with scenario.taskforce.database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE log_elsewhere RENAME TO log_pending")
-    assert world.listed("a") == world.listed("b") == []
+    assert scenario.listed("a") == scenario.listed("b") == []
 
 
-def _stored(world: RequestScenario) -> int:
-    with world.taskforce.database.reading() as session:
+def _stored(scenario: RequestScenario) -> int:
+    with scenario.taskforce.database.reading() as session:
         counts = (
             session.scalar(select(func.count()).select_from(model)) for model in (InformationRequest, RequestPart)
         )

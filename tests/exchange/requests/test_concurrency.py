@@ -15,35 +15,35 @@ from tests.exchange.requests.scenario import RequestScenario
 
 
 @pytest.fixture
-def world(postgresql_url: str, tmp_path: Path) -> Iterator[RequestScenario]:
+def scenario(postgresql_url: str, tmp_path: Path) -> Iterator[RequestScenario]:
     """On PostgreSQL; SQLite has one writer at a time, whatever it writes."""
     made = RequestScenario(postgresql_url, tmp_path)
     yield made
     made.close()
 
 
-def test_of_two_answers_or_requests_at_once_under_one_id_one_counts(world: RequestScenario) -> None:
-    hit_id = world.share("a", "b")
-    request_id = world.asked("a", hit_id)
-    assert world.take_up("b", request_id).status_code == 200
+def test_of_two_answers_or_requests_at_once_under_one_id_one_counts(scenario: RequestScenario) -> None:
+    hit_id = scenario.share("a", "b")
+    request_id = scenario.asked("a", hit_id)
+    assert scenario.take_up("b", request_id).status_code == 200
     start = Barrier(2, timeout=60)
 
     def answer(changes: dict[str, Any]) -> int:
         start.wait()
-        return world.answer("b", request_id, **changes).status_code
+        return scenario.answer("b", request_id, **changes).status_code
 
     with ThreadPoolExecutor(2) as people:
         answered = sorted(people.map(answer, [{}, NO_TRACE]))
     assert answered == [200, 403]
-    assert len(world.read("a", request_id)["answers"]) == 1
-    assert len(world.views("a", "request_answered")) == len(world.views("b", "request_answered")) == 1
+    assert len(scenario.read("a", request_id)["answers"]) == 1
+    assert len(scenario.views("a", "request_answered")) == len(scenario.views("b", "request_answered")) == 1
     body = make_request(hit_id)
 
     def ask(_: int) -> int:
         start.wait()
-        return world["a"].send("POST", "/v1/requests", body).status_code
+        return scenario["a"].send("POST", "/v1/requests", body).status_code
 
     with ThreadPoolExecutor(2) as people:
         asked = sorted(people.map(ask, range(2)))
     assert asked == [201, 409]
-    assert world.notices("b").count("request_received") == 2, "one for each request that was taken"
+    assert scenario.notices("b").count("request_received") == 2, "one for each request that was taken"

@@ -18,58 +18,58 @@ from tests.exchange.requests.scenario import RequestScenario
 from tests.taskforce.members import reasons_of
 
 
-def want_two(world: RequestScenario, *codes: FourEyes) -> None:
+def want_two(scenario: RequestScenario, *codes: FourEyes) -> None:
     """Bank b says what takes two people of it."""
-    stated, member = world.taskforce.member_statement, world["b"]
-    world.taskforce.state(
+    stated, member = scenario.taskforce.member_statement, scenario["b"]
+    scenario.taskforce.state(
         "member", "b", lambda number: dataclasses.replace(stated(member, number), four_eyes=frozenset(codes))
     )
 
 
 @pytest.fixture
-def wary(world: RequestScenario) -> Iterator[RequestScenario]:
+def wary(scenario: RequestScenario) -> Iterator[RequestScenario]:
     """Bank b wants two people for each answer, by its own statement."""
-    want_two(world, FourEyes.ANSWERS)
-    yield world
-    want_two(world)
+    want_two(scenario, FourEyes.ANSWERS)
+    yield scenario
+    want_two(scenario)
 
 
-def taken_up(world: RequestScenario) -> str:
+def taken_up(scenario: RequestScenario) -> str:
     """A request that the authoriser of b has taken up."""
-    request_id = world.asked("a", world.share("a", "b"))
-    assert world.take_up("b", request_id).status_code == 200
+    request_id = scenario.asked("a", scenario.share("a", "b"))
+    assert scenario.take_up("b", request_id).status_code == 200
     return request_id
 
 
-def prepared(world: RequestScenario, request_id: str, by: str = "analyst", **changes: Any) -> dict[str, Any]:
+def prepared(scenario: RequestScenario, request_id: str, by: str = "analyst", **changes: Any) -> dict[str, Any]:
     """The analyst's preparation of a partial answer, or of another."""
-    told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else world.submissions("b", request_id)
-    key = world["b"].keys[changes.pop("key_of", by)]
-    said = {"submissions": told_of, "prepared_at": world.clock(), **changes}
+    told_of = [] if changes.get("outcome") in {"no_trace", "refused"} else scenario.submissions("b", request_id)
+    key = scenario["b"].keys[changes.pop("key_of", by)]
+    said = {"submissions": told_of, "prepared_at": scenario.clock(), **changes}
     return make_prepared(key, f"b/{by}", request_id, "b", "a", **said)
 
 
-def test_both_people_stand_in_the_answer_and_in_both_logs(world: RequestScenario) -> None:
-    request_id = taken_up(world)
-    given = prepared(world, request_id)
-    assert world.answer("b", request_id, prepared=given).status_code == 200
-    (answer,) = world.read("a", request_id)["answers"]
+def test_both_people_stand_in_the_answer_and_in_both_logs(scenario: RequestScenario) -> None:
+    request_id = taken_up(scenario)
+    given = prepared(scenario, request_id)
+    assert scenario.answer("b", request_id, prepared=given).status_code == 200
+    (answer,) = scenario.read("a", request_id)["answers"]
     assert (answer["representative_id"], answer["prepared"]) == ("b/authoriser", given)
     for name in "ab":
-        (view,) = world.views(name, "request_answered")
+        (view,) = scenario.views(name, "request_answered")
         assert (view["prepared"], view["representative_id"]) == (given, "b/authoriser")
 
 
 @pytest.mark.parametrize("outcome", [NO_TRACE, REFUSED], ids=["no trace", "refused"])
 def test_who_prepared_an_answer_without_a_name_is_in_its_own_log_alone(
-    world: RequestScenario, outcome: dict[str, Any]
+    scenario: RequestScenario, outcome: dict[str, Any]
 ) -> None:
-    request_id = taken_up(world)
-    given = prepared(world, request_id, **outcome)
-    assert world.answer("b", request_id, prepared=given, **outcome).status_code == 200
-    (own,), (theirs,) = world.views("b", "request_answered"), world.views("a", "request_answered")
+    request_id = taken_up(scenario)
+    given = prepared(scenario, request_id, **outcome)
+    assert scenario.answer("b", request_id, prepared=given, **outcome).status_code == 200
+    (own,), (theirs,) = scenario.views("b", "request_answered"), scenario.views("a", "request_answered")
     assert (own["prepared"], theirs["prepared"]) == (given, None)
-    assert world.read("a", request_id)["answers"][0]["prepared"] is None
+    assert scenario.read("a", request_id)["answers"][0]["prepared"] is None
 
 
 @pytest.mark.parametrize("outcome", [{}, NO_TRACE, REFUSED], ids=["partial", "no trace", "refused"])
@@ -110,42 +110,42 @@ def test_what_one_prepared_the_other_does_not_change(wary: RequestScenario, chan
     assert "preparers-signature" in reasons_of(wary.answer("b", request_id, prepared=given, **changed))
 
 
-def test_the_senders_signature_covers_who_prepared_it(world: RequestScenario) -> None:
-    request_id = taken_up(world)
-    given = prepared(world, request_id)
+def test_the_senders_signature_covers_who_prepared_it(scenario: RequestScenario) -> None:
+    request_id = taken_up(scenario)
+    given = prepared(scenario, request_id)
     other = {**given, "signature": to_base64(bytes(64))}
-    assert "preparers-signature" in reasons_of(world.answer("b", request_id, prepared=other))
-    assert world.answer("b", request_id, prepared=given).status_code == 200
+    assert "preparers-signature" in reasons_of(scenario.answer("b", request_id, prepared=other))
+    assert scenario.answer("b", request_id, prepared=given).status_code == 200
 
 
 @pytest.mark.parametrize("by", ["a/analyst", "b/nobody", "c/analyst"])
-def test_nobody_else_prepares_it(world: RequestScenario, by: str) -> None:
-    request_id = taken_up(world)
-    told_of = world.submissions("b", request_id)
-    key = world[by[0]].keys["analyst"]
-    given = make_prepared(key, by, request_id, "b", "a", prepared_at=world.clock(), submissions=told_of)
-    assert reasons_of(world.answer("b", request_id, prepared=given)) == {"preparer"}
+def test_nobody_else_prepares_it(scenario: RequestScenario, by: str) -> None:
+    request_id = taken_up(scenario)
+    told_of = scenario.submissions("b", request_id)
+    key = scenario[by[0]].keys["analyst"]
+    given = make_prepared(key, by, request_id, "b", "a", prepared_at=scenario.clock(), submissions=told_of)
+    assert reasons_of(scenario.answer("b", request_id, prepared=given)) == {"preparer"}
 
 
 @pytest.mark.parametrize("age", [timedelta(days=PREPARED_DAYS, seconds=1), timedelta(minutes=-6)], ids=["old", "ahead"])
-def test_what_was_prepared_long_ago_or_later_is_not_sent(world: RequestScenario, age: timedelta) -> None:
-    request_id = taken_up(world)
-    given = prepared(world, request_id, prepared_at=world.clock() - age)
-    assert reasons_of(world.answer("b", request_id, prepared=given)) == {"prepared-too-old"}
+def test_what_was_prepared_long_ago_or_later_is_not_sent(scenario: RequestScenario, age: timedelta) -> None:
+    request_id = taken_up(scenario)
+    given = prepared(scenario, request_id, prepared_at=scenario.clock() - age)
+    assert reasons_of(scenario.answer("b", request_id, prepared=given)) == {"prepared-too-old"}
     just = timedelta(seconds=max(0, age.total_seconds() - 2))
-    fresh = prepared(world, request_id, prepared_at=world.clock() - just)
+    fresh = prepared(scenario, request_id, prepared_at=scenario.clock() - just)
     forged = {**given, "prepared_at": fresh["prepared_at"]}
-    assert reasons_of(world.answer("b", request_id, prepared=forged)) == {"preparers-signature"}
-    assert world.answer("b", request_id, prepared=fresh).status_code == 200
-    (view,) = world.views("b", "request_answered")
+    assert reasons_of(scenario.answer("b", request_id, prepared=forged)) == {"preparers-signature"}
+    assert scenario.answer("b", request_id, prepared=fresh).status_code == 200
+    (view,) = scenario.views("b", "request_answered")
     assert view["prepared"]["prepared_at"] == fresh["prepared_at"]
 
 
-def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestScenario]) -> None:
-    world = new_world("a", "b")
-    request_id = taken_up(world)
-    given = prepared(world, request_id)
-    stated, member = world.taskforce.member_statement, world["b"]
+def test_a_removed_person_has_prepared_nothing(new_scenario: Callable[..., RequestScenario]) -> None:
+    scenario = new_scenario("a", "b")
+    request_id = taken_up(scenario)
+    given = prepared(scenario, request_id)
+    stated, member = scenario.taskforce.member_statement, scenario["b"]
 
     def without_the_analyst(number: int) -> MemberStatement:
         statement = stated(member, number)
@@ -157,6 +157,6 @@ def test_a_removed_person_has_prepared_nothing(new_world: Callable[..., RequestS
         )
         return dataclasses.replace(statement, representatives=people)
 
-    told_of = world.submissions("b", request_id)
-    world.taskforce.state("member", "b", without_the_analyst)
-    assert reasons_of(world.answer("b", request_id, prepared=given, submissions=told_of)) == {"preparer"}
+    told_of = scenario.submissions("b", request_id)
+    scenario.taskforce.state("member", "b", without_the_analyst)
+    assert reasons_of(scenario.answer("b", request_id, prepared=given, submissions=told_of)) == {"preparer"}

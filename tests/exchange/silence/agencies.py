@@ -22,7 +22,7 @@ class Agencies:
     """The agencies of one side, and what they have begun. An act that needs another makes it first."""
 
     def __init__(self, side: Side, tokens: list[bytes]) -> None:
-        self._side, self._world, self._tokens = side, side.world, tokens
+        self._side, self._scenario, self._tokens = side, side.scenario, tokens
         self.queries: list[tuple[str, str]] = []
 
     def act(self, name: str, rng: Random) -> None:
@@ -41,7 +41,7 @@ class Agencies:
     def refuse(self, rng: Random) -> None:
         """A query that its officer refuses."""
         agency = rng.choice(AGENCIES)
-        assert self._world.step(self._ask(agency, self._some(rng)), "refuse", agency=agency).status_code == 200
+        assert self._scenario.step(self._ask(agency, self._some(rng)), "refuse", agency=agency).status_code == 200
 
     def query(self, rng: Random) -> None:
         """A query that is answered, and meets those of the other agency."""
@@ -59,23 +59,23 @@ class Agencies:
         """A later end of a cover."""
         agency, query_id = self._one(rng)
         later = {"until": self._day(UNTIL + timedelta(days=20)), "reason": "it goes on"}
-        assert self._world.step(query_id, "extend", later, agency=agency).status_code == 200
+        assert self._scenario.step(query_id, "extend", later, agency=agency).status_code == 200
 
     def end_watch(self, rng: Random) -> None:
         """The end of a watch."""
         agency = rng.choice(AGENCIES)
         query_id = self._query(agency, self._some(rng), watched=True)
-        assert self._world.step(query_id, "end-watch", agency=agency).status_code == 200
+        assert self._scenario.step(query_id, "end-watch", agency=agency).status_code == 200
 
     def read(self, rng: Random) -> None:
         """A reading under present authority, which tells what came since."""
         agency, query_id = self._one(rng)
-        assert self._world.read(query_id, agency).status_code == 200
+        assert self._scenario.read(query_id, agency).status_code == 200
 
     def acknowledge(self, rng: Random) -> None:
         """What was taken back after an agency was told of it."""
         for agency in AGENCIES:
-            office = self._world.agencies[agency]
+            office = self._scenario.agencies[agency]
             for one in office.send("GET", "/v1/corrections?state=open").get_json()["corrections"][: rng.choice((1, 9))]:
                 target = f"/v1/corrections/{one['correction_id']}/acknowledgement"
                 assert office.send("POST", target, {"items": one["items"]}).status_code == 200
@@ -85,7 +85,7 @@ class Agencies:
         agency, query_id = self._one(rng)
         figures: dict[str, Any] = {"arrests": 2, "usefulness": "useful"}
         outcome = make_outcome("query", query_id, **figures)
-        assert self._world.agencies[agency].send("POST", "/v1/outcomes", outcome).status_code == 201
+        assert self._scenario.agencies[agency].send("POST", "/v1/outcomes", outcome).status_code == 201
 
     def _one(self, rng: Random) -> tuple[str, str]:
         """A query that stands, and its agency."""
@@ -99,23 +99,23 @@ class Agencies:
     def _query(self, agency: str, tokens: list[bytes], *, watched: bool = False, silent: bool = False) -> str:
         watch_until = self._day(WATCH) if watched else None
         query_id = self._ask(agency, tokens, watch_until=watch_until, silent=silent)
-        self._world.approve(query_id, agency)
+        self._scenario.approve(query_id, agency)
         self.queries.append((agency, query_id))
         return query_id
 
     def _ask(self, agency: str, tokens: list[bytes], **changes: Any) -> str:
-        return self._world.ask(tokens, agency, until=self._day(UNTIL), query_id=uuid7(), **changes)
+        return self._scenario.ask(tokens, agency, until=self._day(UNTIL), query_id=uuid7(), **changes)
 
     def _day(self, after: timedelta) -> str:
         return (self._side.clock() + after).date().isoformat()
 
 
-def act_openly(world: QueryScenario, token: bytes) -> None:
+def act_openly(scenario: QueryScenario, token: bytes) -> None:
     """What shows: an overt query with its outcome, rows of an agency's own that it takes back, an alert and a request
     of bank b's. Bank a holds the token.
     """
-    nca, b = world.agencies["nca"], world.banks["b"]
-    query_id = world.query([token], covert=False, until=None)["query_id"]
+    nca, b = scenario.agencies["nca"], scenario.banks["b"]
+    query_id = scenario.query([token], covert=False, until=None)["query_id"]
     assert nca.send("POST", "/v1/outcomes", make_outcome("query", query_id, arrests=1)).status_code == 201
     assert nca.submit([token]).status_code == 201
     assert b.submit([token]).status_code == 201

@@ -121,7 +121,7 @@ class Banks:
         """A request that is answered; then a second answer, and outcomes on both sides."""
         request_id, asker, holder = self._request(rng)
         self._step(holder, request_id, "take-up")
-        signer = self._side.world.banks[holder].keys["authoriser"]
+        signer = self._side.scenario.banks[holder].keys["authoriser"]
         for _ in range(2):
             value = make_answer(signer, request_id, holder, asker, **ANSWERS[how])
             self._step(holder, request_id, "answer", value)
@@ -156,7 +156,7 @@ class Banks:
     def probe(self, rng: Random) -> None:
         """An agency's query, by its id, wherever an id is taken; and what agencies alone may do."""
         bank, hidden = rng.choice(BANKS), self._hidden
-        side, question = self._side, self._side.world.question(self._tokens[:2], bank)
+        side, question = self._side, self._side.scenario.question(self._tokens[:2], bank)
         side.ask(bank, "POST", "/v1/queries", {**question, "query_id": hidden})
         for step, value in (
             *(("approve", {}), ("refuse", {}), ("end-watch", {})),
@@ -198,7 +198,7 @@ class Banks:
         bank, side = rng.choice(BANKS), self._side
         form = {"channel": "webhook", "target": "https://hooks.bank.example/", "groups": ["taskforce"]}
         made = side.ask(bank, "POST", "/v1/subscriptions", form).get_json()["subscription_id"]
-        code = WebhookSecrets(side.world.taskforce.webhook_key).code(made)
+        code = WebhookSecrets(side.scenario.taskforce.webhook_key).code(made)
         steps: list[tuple[str, dict[str, Any]]] = [("confirm", {"code": code}), ("test", {}), ("secret", {})]
         for step, value in (*steps, ("replay", {"since": "2026-01-01T00:00:00Z"})):
             side.ask(bank, "POST", f"/v1/subscriptions/{made}/{step}", value)
@@ -210,12 +210,12 @@ class Banks:
     # what acts have in common
 
     def _submit(self, bank: str, tokens: list[bytes], **envelope: Any) -> dict[str, Any]:
-        value = self._side.world.banks[bank].submission(tokens, **envelope)
+        value = self._side.scenario.banks[bank].submission(tokens, **envelope)
         return self._send(bank, value)
 
     def _list(self, bank: str, tokens: list[bytes]) -> dict[str, Any]:
         """Submit the tokens, also those that were taken back before."""
-        return self._send(bank, self._side.world.banks[bank].submission(tokens) | {"relist": "seen again"})
+        return self._send(bank, self._side.scenario.banks[bank].submission(tokens) | {"relist": "seen again"})
 
     def _send(self, bank: str, value: dict[str, Any]) -> dict[str, Any]:
         key = uuid7()

@@ -23,7 +23,7 @@ def live_beside(side: Side, holders: int) -> None:
     """The bank submits a row that so many others hold, and lives with it until it takes it back; the others submit as
     many rows each, and do whatever follows.
     """
-    token, banks = Random("shared").randbytes(32), side.world.banks
+    token, banks = Random("shared").randbytes(32), side.scenario.banks
     for number, other in enumerate(OTHERS):
         assert banks[other].submit([token if number < holders else Random(number).randbytes(32)]).status_code == 201
     side.tick()
@@ -42,7 +42,7 @@ def live_beside(side: Side, holders: int) -> None:
 def _go_on(side: Side) -> None:
     """The others look at what there is, and the worker works; the bank looks after each tick."""
     for other in OTHERS:
-        member = side.world.banks[other]
+        member = side.scenario.banks[other]
         member.hits()
         member.send("GET", "/v1/notices")
         for correction in member.send("GET", "/v1/corrections").get_json()["corrections"]:

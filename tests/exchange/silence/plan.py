@@ -88,9 +88,9 @@ def assert_that_all_was_there(quiet: Side, busy: Side) -> None:
     assert not quiet.routes & NOT_COMPARED.keys()
     assert quiet.routes - quiet.granted == NEVER_GRANTED, (quiet.routes - quiet.granted) ^ NEVER_GRANTED
     assert quiet.noticed >= NOTICES, NOTICES - quiet.noticed
-    assert {kind for agency in AGENCIES for kind in busy.world.kinds(agency)} >= COVERT_EVENTS
-    assert not [kind for agency in AGENCIES for kind in quiet.world.kinds(agency)]
+    assert {kind for agency in AGENCIES for kind in busy.scenario.kinds(agency)} >= COVERT_EVENTS
+    assert not [kind for agency in AGENCIES for kind in quiet.scenario.kinds(agency)]
     for kind in ("correction", "outcome"):
-        assert [view for agency in AGENCIES for view in busy.world.views(agency, kind)], kind
-    acknowledged = busy.world.agencies["nca"].send("GET", "/v1/corrections?state=acknowledged")
+        assert [view for agency in AGENCIES for view in busy.scenario.views(agency, kind)], kind
+    acknowledged = busy.scenario.agencies["nca"].send("GET", "/v1/corrections?state=acknowledged")
     assert acknowledged.get_json()["corrections"]

@@ -37,22 +37,22 @@ class Side:
     those that they asked.
     """
 
-    def __init__(self, world: QueryScenario) -> None:
-        self.world, self.clock, self.database = world, world.clock, world.taskforce.database
-        world.taskforce.change_settings(requests_per_minute=LARGEST_LIMIT, feed_requests_per_minute=LARGEST_LIMIT)
+    def __init__(self, scenario: QueryScenario) -> None:
+        self.scenario, self.clock, self.database = scenario, scenario.clock, scenario.taskforce.database
+        scenario.taskforce.change_settings(requests_per_minute=LARGEST_LIMIT, feed_requests_per_minute=LARGEST_LIMIT)
         self.observed: list[tuple[str, Seen | tuple[str, ...]]] = []
         self.routes: set[str] = set()
         self.granted: set[str] = set()
         self.noticed: set[str] = set()
         self._eyes: dict[str, Eyes] = defaultdict(Eyes)
-        self._urls = world.taskforce.app.url_map.bind("exchange.test")
+        self._urls = scenario.taskforce.app.url_map.bind("exchange.test")
         self._feed_tokens: dict[str, str] = {}
-        world.taskforce.state_group(tuple(world.banks), CELL)
+        scenario.taskforce.state_group(tuple(scenario.banks), CELL)
         self.tick()
 
     def ask(self, bank: str, method: str, target: str, value: Any = None, **options: Any) -> TestResponse:
         """A bank's signed request, observed."""
-        return self._observe(bank, method, target, self.world.banks[bank].send(method, target, value, **options))
+        return self._observe(bank, method, target, self.scenario.banks[bank].send(method, target, value, **options))
 
     def read(self, bank: str, target: str, **options: Any) -> Any:
         """What a bank reads, observed."""
@@ -66,27 +66,27 @@ class Side:
         headers = {"Authorization": f"Bearer {self._feed_tokens[bank]}"}
         if target.startswith("/taxii2"):
             headers |= {"Accept": "application/taxii+json;version=2.1", "Content-Type": "application/taxii+json"}
-        answer = self.world.taskforce.send_unsigned(method, target, b"{}" if method == "POST" else b"", headers)
+        answer = self.scenario.taskforce.send_unsigned(method, target, b"{}" if method == "POST" else b"", headers)
         return self._observe(bank, method, target, answer)
 
     def read_openly(self, method: str, target: str, value: Any = None) -> TestResponse:
         """A request that anyone may make, observed."""
         body = b"" if value is None else json.dumps(value).encode()
         headers = {"Content-Type": "application/json"} if body else {}
-        answer = self.world.taskforce.send_unsigned(method, target, body, headers)
+        answer = self.scenario.taskforce.send_unsigned(method, target, body, headers)
         return self._observe("anyone", method, target, answer)
 
     def tick(self) -> None:
         """A tick of the log, then a second later."""
-        self.world.taskforce.tick()
+        self.scenario.taskforce.tick()
         self.clock.advance(seconds=1)
 
     def look(self) -> None:
         """A run of the watching job."""
-        self.world.watch()
+        self.scenario.watch()
 
     def work(self) -> None:
-        """A round of every job of the worker's but for the sending of webhooks and mail, which goes out to the world;
+        """A round of every job of the worker's but for the sending of webhooks and mail, which leaves the exchange;
         after each, the messages that it left for banks.
         """
         for name, job in self._jobs():
@@ -113,11 +113,11 @@ class Side:
 
     def _observe_outbox(self, job: str) -> None:
         """The kinds, order, times and events of what waits to be told to each bank."""
-        waiting = select(OutboxMessage).where(OutboxMessage.member_id.in_(list(self.world.banks)))
+        waiting = select(OutboxMessage).where(OutboxMessage.member_id.in_(list(self.scenario.banks)))
         with self.database.reading() as session:
             messages = session.scalars(waiting.order_by(OutboxMessage.created_at, OutboxMessage.message_id)).all()
         self.noticed |= {one.kind for one in messages}
-        for bank in self.world.banks:
+        for bank in self.scenario.banks:
             eyes, own = self._eyes[bank], [one for one in messages if one.member_id == bank]
             told = tuple(f"{one.kind} {one.created_at} {eyes.text(one.event_id)}" for one in own)
             self.observed.append((f"{bank} outbox after {job}", told))

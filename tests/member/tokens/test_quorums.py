@@ -56,18 +56,18 @@ def test_those_that_were_asked_for_least_are_drawn() -> None:
 
 
 def test_an_absent_holder_rests_twice_as_long_each_time() -> None:
-    world = QuorumScenario()
-    world.quorums.draw({1: "out of this batch"}, 100)  # so that 1 comes first wherever it may
+    scenario = QuorumScenario()
+    scenario.quorums.draw({1: "out of this batch"}, 100)  # so that 1 comes first wherever it may
     for times, seconds in enumerate((REST, 2 * REST, 4 * REST, 8 * REST, 16 * REST, 16 * REST), start=1):
-        world.quorums.note_absences({1: "no answer"})
-        world.now += seconds - 0.5
-        assert not world.is_drawn(1), times
-        world.now += 0.5
-        assert world.is_drawn(1), times
-    world.quorums.note_answer(1)
-    world.quorums.note_absences({1: "no answer"})
-    world.now += REST
-    assert world.is_drawn(1), "it answered in between"
+        scenario.quorums.note_absences({1: "no answer"})
+        scenario.now += seconds - 0.5
+        assert not scenario.is_drawn(1), times
+        scenario.now += 0.5
+        assert scenario.is_drawn(1), times
+    scenario.quorums.note_answer(1)
+    scenario.quorums.note_absences({1: "no answer"})
+    scenario.now += REST
+    assert scenario.is_drawn(1), "it answered in between"
 
 
 def test_nobody_is_asked_for_more_than_it_has_left() -> None:
@@ -91,41 +91,41 @@ def test_holders_that_cannot_be_reached_are_named() -> None:
 
 
 def test_a_batch_under_way_counts_as_lost_until_it_is_answered() -> None:
-    world = QuorumScenario()
-    world.quorums.note_asking((1, 2))
-    world.quorums.note_asking((1,))
-    assert [world.book.known[name].losses for name in IDS[:2]] == [2, 1]
-    world.quorums.note_asked((1,))
-    world.quorums.note_asked((1, 2))
-    assert [world.book.known[name].losses for name in IDS[:2]] == [0, 0]
+    scenario = QuorumScenario()
+    scenario.quorums.note_asking((1, 2))
+    scenario.quorums.note_asking((1,))
+    assert [scenario.book.known[name].losses for name in IDS[:2]] == [2, 1]
+    scenario.quorums.note_asked((1,))
+    scenario.quorums.note_asked((1, 2))
+    assert [scenario.book.known[name].losses for name in IDS[:2]] == [0, 0]
 
 
 def test_a_holder_is_left_out_for_what_it_did() -> None:
-    world = QuorumScenario()
-    world.quorums.draw({2: "out of this batch"}, 100)  # so that 2 comes first wherever it may
-    world.quorums.note_refusals({1: "not paid for"})
-    assert world.book.known[IDS[0]].refusals == 1
+    scenario = QuorumScenario()
+    scenario.quorums.draw({2: "out of this batch"}, 100)  # so that 2 comes first wherever it may
+    scenario.quorums.note_refusals({1: "not paid for"})
+    assert scenario.book.known[IDS[0]].refusals == 1
     for _ in range(MAX_LOSSES - 1):
-        world.quorums.note_losses({2: "lost"})
-    world.now += 1_000_000
-    assert world.is_drawn(2)
-    world.quorums.note_losses({2: "lost"})
-    world.now += 1_000_000
-    assert not world.is_drawn(2)
-    world.quorums.note_faults({3: "wrong proof"})
-    world.quorums.note_faults({3: "another"})
-    assert [(one.holder_index, one.reason) for one in world.quorums.faults] == [(3, "wrong proof")]
+        scenario.quorums.note_losses({2: "lost"})
+    scenario.now += 1_000_000
+    assert scenario.is_drawn(2)
+    scenario.quorums.note_losses({2: "lost"})
+    scenario.now += 1_000_000
+    assert not scenario.is_drawn(2)
+    scenario.quorums.note_faults({3: "wrong proof"})
+    scenario.quorums.note_faults({3: "another"})
+    assert [(one.holder_index, one.reason) for one in scenario.quorums.faults] == [(3, "wrong proof")]
     with pytest.raises(NoQuorumError) as refused:
-        world.quorums.draw({}, 1)
+        scenario.quorums.draw({}, 1)
     assert refused.value.reasons[IDS[2]] == "wrong proof"
 
 
 def test_who_did_not_sign_is_left_out_and_counts_as_lost() -> None:
-    world = QuorumScenario()
-    world.quorums.note_unbelieved({1: "no signature"})
-    world.quorums.note_unbelieved({1: "again"})
-    assert not world.is_drawn(1)
-    assert world.book.known[IDS[0]] == Conduct(losses=1)
-    world.quorums.note_checks((1, 2))
-    assert world.book.known[IDS[0]].answered == 1
-    assert IDS[1] not in world.book.known, "nothing counts against it"
+    scenario = QuorumScenario()
+    scenario.quorums.note_unbelieved({1: "no signature"})
+    scenario.quorums.note_unbelieved({1: "again"})
+    assert not scenario.is_drawn(1)
+    assert scenario.book.known[IDS[0]] == Conduct(losses=1)
+    scenario.quorums.note_checks((1, 2))
+    assert scenario.book.known[IDS[0]].answered == 1
+    assert IDS[1] not in scenario.book.known, "nothing counts against it"
