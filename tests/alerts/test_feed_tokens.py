@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
-from exchange.log.tables import LogEntry
 from tests.taskforce.founding import Taskforce
 from tests.taskforce.members import MemberSimulator
 
@@ -32,9 +30,8 @@ def status_of(taskforce: Taskforce, token: str, target: str = FEED) -> int:
 
 def views(taskforce: Taskforce, member_id: str) -> list[tuple[str, dict[str, Any]]]:
     """The member's log entries about feed tokens."""
-    mine = select(LogEntry).where(LogEntry.member_id == member_id, LogEntry.kind.like("feed_token%"))
-    with taskforce.database.reading() as session:
-        return [(one.kind, json.loads(one.view or b"")) for one in session.scalars(mine.order_by(LogEntry.entry_id))]
+    found = taskforce.members[member_id].views()
+    return [(view["kind"], view) for view in found if view["kind"].startswith("feed_token")]
 
 
 def test_a_token_reads_feeds_until_it_is_revoked(new_taskforce: NewTaskforce) -> None:

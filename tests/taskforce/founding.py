@@ -32,7 +32,7 @@ from exchange.programs.application import create_app
 from exchange.registrars.accept import accept_statement
 from exchange.registrars.issue_enrolment import Invitation, issue_enrolment
 from exchange.web.context import Context
-from keys.oprf import threshold
+from keys.oprf.threshold import Dealing
 from keys.signatures.messages import SigningKey, new_nonce, sign_request
 from keys.statements.envelopes import Registrar, Root, sign_statement
 from keys.statements.types import (
@@ -45,8 +45,8 @@ from keys.statements.types import (
     MemberStatement,
     to_payload,
 )
-from schemas.holders import Holder
 from schemas.terms import GroupKind, MemberKind, Role, Sector
+from tests.keys.factories import make_dealing, make_epoch
 from tests.tables import make_tables
 from tests.taskforce.clock import Clock
 from tests.taskforce.members import USUAL_ROLES, MemberSimulator, encode_json
@@ -291,31 +291,16 @@ class Taskforce:
 
     def state_epoch(self, epoch: int = 1, state: EpochState = EpochState.CURRENT) -> None:
         """State a key epoch of three holders."""
-        dealing = threshold.deal(None, 2, 3)
-        holders = tuple(
-            Holder(
-                index,
-                f"holder-{index}",
-                f"https://holder-{index}.test",
-                dealing.commitments[index],
-                SigningKey.generate().public_bytes,
-            )
-            for index in (1, 2, 3)
-        )
-        self.state(
-            "epoch",
-            str(epoch),
-            lambda sequence: EpochStatement(
-                sequence=sequence,
-                issued_at=self.clock(),
-                epoch=epoch,
-                state=state,
-                threshold=2,
-                public_key=dealing.group_public_key,
-                normalisation="n1",
-                holders=holders,
-            ),
-        )
+        self.state_epoch_of(make_dealing(), epoch, state=state)
+
+    def state_epoch_of(self, dealing: Dealing, epoch: int, **changes: Any) -> None:
+        """State an epoch of this key, whose holders sign with `holder_key` and are at `holder_url`."""
+        stated = make_epoch(dealing, epoch=epoch)
+
+        def draft(sequence: int) -> EpochStatement:
+            return dataclasses.replace(stated, sequence=sequence, issued_at=self.clock(), **changes)
+
+        self.state("epoch", str(epoch), draft)
 
     def invite(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from exchange.membership.roots import envelope_of
@@ -11,11 +10,10 @@ from keys.faults.evidence import signed_exchange
 from keys.oprf import batch_check, group, threshold
 from keys.oprf import protocol as oprf
 from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_request, sign_response
-from keys.statements.types import EpochState, EpochStatement
 from schemas.holder_faults import WRONG_ANSWER, Evidence, FaultReport, SignedExchange
-from schemas.holders import Holder
 from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_base64
+from tests.keys.factories import holder_key, holder_url
 from tests.taskforce.founding import Taskforce
 from tests.taskforce.members import MemberSimulator
 
@@ -32,32 +30,12 @@ class FaultyHolders:
         self.taskforce = taskforce
         self.epoch = epoch
         self.dealing = threshold.deal(None, 2, holders)
-        self.keys = {index: SigningKey.generate() for index in range(1, holders + 1)}
+        self.keys = {index: holder_key(index) for index in range(1, holders + 1)}
         self.state(**changes)
 
     def state(self, **changes: Any) -> None:
         """State the epoch anew."""
-        holders = tuple(
-            Holder(index, f"holder-{index}", _url(index), self.dealing.commitments[index], key.public_bytes)
-            for index, key in self.keys.items()
-        )
-
-        def draft(sequence: int) -> EpochStatement:
-            stated = EpochStatement(
-                *(
-                    sequence,
-                    self.taskforce.clock(),
-                    self.epoch,
-                    EpochState.CURRENT,
-                    2,
-                    self.dealing.group_public_key,
-                    "n1",
-                ),
-                holders,
-            )
-            return dataclasses.replace(stated, **changes)
-
-        self.taskforce.state("epoch", str(self.epoch), draft)
+        self.taskforce.state_epoch_of(self.dealing, self.epoch, **changes)
 
     def statement(self, kind: str, subject: str) -> StatementEnvelope:
         """The envelope in force."""
@@ -78,7 +56,7 @@ class FaultyHolders:
     ) -> SignedExchange:
         """What a holder is asked, and signs."""
         query = f"epoch={self.epoch}&quorum={_QUORUM[0]},{_QUORUM[1]}&proof={'yes' if proof else 'no'}"
-        url, clock = f"{_url(index)}/v1/evaluations?{query}", self.taskforce.clock
+        url, clock = f"{holder_url(index)}/v1/evaluations?{query}", self.taskforce.clock
         headers = {"Idempotency-Key": "key-1", "Content-Type": "application/octet-stream"}
         signer = (f"{member.member_id}/analyst", member.keys["analyst"])
         request = SignedRequest("POST", url, sign_request("POST", url, headers, elements, *signer, clock, new_nonce()))
@@ -107,7 +85,3 @@ class FaultyHolders:
         """The evidence as it is reported, with the statements in force."""
         statements = self.statement("epoch", str(self.epoch)), self.statement("member", member.member_id)
         return FaultReport(self.evidence(member, index, **changes), *statements)
-
-
-def _url(index: int) -> str:
-    return f"https://holder-{index}.test"
