@@ -92,7 +92,7 @@ def plant_alert(taskforce: Taskforce, member_id: str, state: AlertState, **chang
 
 def logged(taskforce: Taskforce, member_id: str, kind: str, alert_id: str | None = None) -> list[dict[str, Any]]:
     """What the log says to a member of events of a kind, the oldest first; of one alert if it is given."""
-    views = taskforce.members[member_id].views(kind)
+    views = taskforce.views(member_id, kind)
     return [view for view in views if alert_id in (None, view.get("alert_id"))]
 
 

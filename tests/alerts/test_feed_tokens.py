@@ -30,7 +30,7 @@ def status_of(taskforce: Taskforce, token: str, target: str = FEED) -> int:
 
 def views(taskforce: Taskforce, member_id: str) -> list[tuple[str, dict[str, Any]]]:
     """The member's log entries about feed tokens."""
-    found = taskforce.members[member_id].views()
+    found = taskforce.views(member_id)
     return [(view["kind"], view) for view in found if view["kind"].startswith("feed_token")]
 
 

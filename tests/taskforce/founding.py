@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from alerts.composition import blueprints
@@ -27,6 +29,7 @@ from exchange.kernel.leases import acquire_lease, release_lease
 from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import HeadFile
 from exchange.log.sequencer import Sequencer, TickResult
+from exchange.log.tables import LogEntry
 from exchange.membership.statements import next_sequence
 from exchange.programs.application import create_app
 from exchange.registrars.accept import accept_statement
@@ -220,6 +223,16 @@ class Taskforce:
                     accept_statement(self.database, self.root, envelope, self.clock())
                 return
         raise AssertionError("no such proposal")
+
+    def views(self, member_id: str, kind: str | None = None, after: str = "") -> list[dict[str, Any]]:
+        """What the log says to a member of its events, or of those of one kind, in the order in which they were
+        recorded; of those after an entry's id.
+        """
+        wanted = select(LogEntry.view).where(LogEntry.member_id == member_id, LogEntry.entry_id > after)
+        if kind is not None:
+            wanted = wanted.where(LogEntry.kind == kind)
+        with self.database.reading() as session:
+            return [json.loads(view) for view in session.scalars(wanted.order_by(LogEntry.entry_id)) if view]
 
     def proposals(self) -> list[dict[str, Any]]:
         """What the registrars may sign."""

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from alerts.jobs import drain_outbox
-from exchange.log.tables import LogEntry
 from keys.sealing.hybrid import EncryptionKey
 from keys.signatures.messages import SigningKey
 from keys.statements.types import RepresentativeState, StatedRepresentative
@@ -118,14 +116,8 @@ class MemberSimulator:
             cursor = f"cursor={page['next']}"
 
     def views(self, kind: str | None = None, after: str = "") -> list[dict[str, Any]]:
-        """What the log says to the member of its events, or of those of one kind, in the order in which they were
-        recorded; of those after an entry's id.
-        """
-        wanted = select(LogEntry.view).where(LogEntry.member_id == self.member_id, LogEntry.entry_id > after)
-        if kind is not None:
-            wanted = wanted.where(LogEntry.kind == kind)
-        with self.taskforce.database.reading() as session:
-            return [json.loads(view) for view in session.scalars(wanted.order_by(LogEntry.entry_id)) if view]
+        """What the log says to the member (Taskforce.views)."""
+        return self.taskforce.views(self.member_id, kind, after)
 
     def notices(self, about: str = "", after: str = "") -> list[str]:
         """The kinds of the member's notices, in order of their times: of those that begin with `about`."""

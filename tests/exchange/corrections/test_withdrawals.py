@@ -92,7 +92,7 @@ def test_readers_of_a_hit_get_a_correction_and_the_row_is_gone(new_taskforce: Ne
     assert (correction["reason"], correction["items"], correction["is_overdue"]) == ("false_positive", 1, False)
     item = {"token": to_base64(token), "kind": "hit", "object_id": hit["hit_id"]}
     assert concerned(b, correction["correction_id"]) == [item]
-    (view,) = taskforce.members["b"].views("correction")
+    (view,) = taskforce.views("b", "correction")
     assert view["told_by"] == [{"kind": "hit", "object_id": hit["hit_id"]}]
     assert '"a"' not in json.dumps(view)
     assert c.submit([token]).get_json()["hits"][0]["institutions"] == "1"
@@ -104,7 +104,7 @@ def test_readers_of_a_hit_get_a_correction_and_the_row_is_gone(new_taskforce: Ne
     taskforce.clock.advance(hours=1)  # type: ignore[attr-defined]
     assert b.send("POST", path, {"items": 1}).get_json() == first
     assert corrections(b, "?state=open") == []
-    assert len(taskforce.members["b"].views("correction_acknowledged")) == 1
+    assert len(taskforce.views("b", "correction_acknowledged")) == 1
     assert corrections(a) == corrections(c) == []
 
 
@@ -134,7 +134,7 @@ def test_anothers_row_looks_like_a_missing_one_and_ids_are_used_once(
         nothing = a.send(method, f"/v1/corrections/{uuid7()}{path}", value)
         assert (stolen.status_code, stolen.get_json()) == (404, nothing.get_json())
     assert len(corrections(b, "?state=open")) == 1
-    asked = [view["asked"] for view in taskforce.members["b"].views("refusal")]
+    asked = [view["asked"] for view in taskforce.views("b", "refusal")]
     assert asked == ["withdraw"] * 4
     one, two = make_token(), make_token()
     a.submit([one, two])
@@ -258,18 +258,18 @@ def test_a_withdrawing_bank_learns_nothing_of_agencies_under_cover(
     query_id = note(taskforce, queried, "nca", "a", DerivedKind.QUERY, covert_until=until)
     with_query, without = withdraw(a, [queried]), withdraw(a, [plain])
     assert {**with_query, "withdrawal_id": "", "event_id": ""} == {**without, "withdrawal_id": "", "event_id": ""}
-    own = taskforce.members["a"].views("withdrawal")
+    own = taskforce.views("a", "withdrawal")
     assert [len(json.dumps(view)) for view in own] == [len(json.dumps(own[0]))] * 2
-    before = len(taskforce.members["a"].views("correction"))
+    before = len(taskforce.views("a", "correction"))
     assert tell(taskforce) == 3
-    assert len(taskforce.members["a"].views("correction")) == before == 0
+    assert len(taskforce.views("a", "correction")) == before == 0
     (correction,) = corrections(agency)
     told = [{"token": to_base64(queried), "kind": "query", "object_id": query_id}]
     assert concerned(agency, correction["correction_id"]) == told
-    (seen,) = taskforce.members["reviewer"].views("correction")
+    (seen,) = taskforce.views("reviewer", "correction")
     assert seen["agencies_corrections"][0]["recipient"] == "nca"
     assert reviewer.hits() == []
-    for view in taskforce.members["b"].views("correction"):
+    for view in taskforce.views("b", "correction"):
         assert "nca" not in json.dumps(view)
         assert query_id not in json.dumps(view)
 
@@ -296,7 +296,7 @@ def test_ten_thousand_disclosures_are_told_of_in_one_round(new_taskforce: NewTas
     assert correction["items"] == 500
     found = {item["object_id"] for item in concerned(agency, correction["correction_id"])}
     assert found == {one.object_id for one in made if one.recipient_member_id == "agency-7"}
-    assert all(len(taskforce.members[recipient].views("correction")) == 1 for recipient in recipients)
+    assert all(len(taskforce.views(recipient, "correction")) == 1 for recipient in recipients)
 
 
 def test_a_submission_is_gone_at_once_and_what_is_submitted_anew_stays(new_taskforce: NewTaskforce) -> None:
@@ -371,14 +371,14 @@ def test_an_acknowledgement_of_fewer_or_more_items_is_refused_and_logged(
         (reason,) = refused.get_json()["reasons"]
         assert (refused.status_code, reason["code"], reason["field"]) == (403, rule, "items")
         assert "read it again" in reason["detail"]
-    logged = taskforce.members["b"].views("refusal")
+    logged = taskforce.views("b", "refusal")
     assert [view["asked"] for view in logged] == ["correction_acknowledge"] * 2
     assert [one["acknowledged_at"] for one in corrections(b, "?state=open")] == [None]
-    assert taskforce.members["b"].views("correction_acknowledged") == []
+    assert taskforce.views("b", "correction_acknowledged") == []
     read = len(concerned(b, correction["correction_id"]))
     assert b.send("POST", path, {"items": read}).status_code == 200
     assert corrections(b, "?state=open") == []
-    assert [view["items"] for view in taskforce.members["b"].views("correction_acknowledged")] == [3]
+    assert [view["items"] for view in taskforce.views("b", "correction_acknowledged")] == [3]
 
 
 def test_who_acknowledges_while_more_is_being_told_reads_that_first(postgresql_url: str, tmp_path: Path) -> None:
@@ -425,7 +425,7 @@ def test_what_has_expired_is_taken_back_too_as_long_as_it_is_kept(new_taskforce:
     tell(taskforce)
     about = [concerned(b, correction["correction_id"]) for correction in corrections(b)]
     assert sorted(item["token"] for items in about for item in items) == sorted(map(to_base64, (one, two, three)))
-    assert taskforce.members["nca"].views("correction")[0]["told_by"] == [{"kind": "query", "object_id": query_id}]
+    assert taskforce.views("nca", "correction")[0]["told_by"] == [{"kind": "query", "object_id": query_id}]
     assert corrections(c) == []
     again = a.send("POST", "/v1/withdrawals", make_withdrawal([one, two, three]))
     assert again.get_json()["reasons"][0]["code"] == "no-live-row"
@@ -451,7 +451,7 @@ def test_workers_whose_slots_overlap_escalate_and_remind_once(new_taskforce: New
         with ThreadPoolExecutor(2) as workers:
             done = [worker.result() for worker in (workers.submit(run), workers.submit(run))]
         assert sorted(done) == [0, 1]
-    assert [len(taskforce.members["b"].views(kind)) for kind in ("correction_overdue", "review_due")] == [1, 1]
+    assert [len(taskforce.views("b", kind)) for kind in ("correction_overdue", "review_due")] == [1, 1]
 
 
 def test_what_rests_on_another_row_of_the_member_is_not_corrected(
@@ -471,7 +471,7 @@ def test_what_rests_on_another_row_of_the_member_is_not_corrected(
     note(taskforce, token, "x", "a", DerivedKind.QUERY, submission_id=uuid7())
     assert tell(taskforce) == 0
     assert corrections(b) == []
-    (view,) = taskforce.members["x"].views("correction")
+    (view,) = taskforce.views("x", "correction")
     assert view["told_by"] == [{"kind": "query", "object_id": told}]
 
 
@@ -509,16 +509,16 @@ def test_overdue_corrections_reach_the_reviewer_once(
     assert escalate_corrections(taskforce.database, taskforce.clock()) == 1
     assert escalate_corrections(taskforce.database, taskforce.clock()) == 0
     assert corrections(b)[0]["is_overdue"]
-    (seen,) = taskforce.members["reviewer"].views("correction_overdue")
+    (seen,) = taskforce.views("reviewer", "correction_overdue")
     assert seen["recipient"] == "b"
-    assert len(taskforce.members["b"].views("correction_overdue")) == 1
-    assert not taskforce.members["a"].views("correction_overdue")
-    assert not taskforce.members["c"].views("correction_overdue")
+    assert len(taskforce.views("b", "correction_overdue")) == 1
+    assert not taskforce.views("a", "correction_overdue")
+    assert not taskforce.views("c", "correction_overdue")
     taskforce.clock.advance(days=CORRECTIONS_KEPT.days + 1)  # type: ignore[attr-defined]
     purge_records(taskforce.database, taskforce.clock())
     assert corrections(c) == []
     assert len(concerned(b, corrections(b)[0]["correction_id"])) == 1
-    assert len(taskforce.members["c"].views("correction")) == 1
+    assert len(taskforce.views("c", "correction")) == 1
 
 
 def test_a_review_reminder_comes_once_and_not_for_withdrawn_rows(new_taskforce: NewTaskforce) -> None:
@@ -531,7 +531,7 @@ def test_a_review_reminder_comes_once_and_not_for_withdrawn_rows(new_taskforce: 
     taskforce.clock.advance(days=8)  # type: ignore[attr-defined]
     assert remind_reviews(taskforce.database, taskforce.clock()) == 1
     assert remind_reviews(taskforce.database, taskforce.clock()) == 0
-    (view,) = taskforce.members["a"].views("review_due")
+    (view,) = taskforce.views("a", "review_due")
     assert view["submission_ids"] == [kept]
 
 
@@ -562,7 +562,7 @@ def test_a_reader_of_a_later_row_alone_gets_no_correction(new_taskforce: NewTask
     assert {hit["token"] for hit in b.hits()} == set(map(to_base64, tokens))
     assert (c_left, tell(taskforce)) == (0, 0)
     assert corrections(b) == []
-    assert taskforce.members["b"].views("correction") == []
+    assert taskforce.views("b", "correction") == []
 
 
 @pytest.mark.parametrize("reads_again", [False, True])
@@ -596,7 +596,7 @@ def test_a_reader_of_a_hit_during_its_withdrawal_gets_one_correction(
             taskforce.clock.advance(seconds=5)  # type: ignore[attr-defined]
             assert tell(taskforce) == 0
         assert corrections(b, "?state=open") == []
-        assert len(taskforce.members["b"].views("correction")) == 1
+        assert len(taskforce.views("b", "correction")) == 1
     finally:
         taskforce.close()
 

@@ -86,14 +86,14 @@ def test_contributors_see_what_came_of_it_and_not_who_says_so(new_taskforce: New
         "financial_institution",
         None,
     )
-    read = taskforce.members["bank-one"].views("outcomes_read")[-1]
+    read = taskforce.views("bank-one", "outcomes_read")[-1]
     assert (read["read"], read["shown_sha256"]) == ("received", to_base64(digest([seen])))
-    (view,) = taskforce.members["bank-one"].views("outcome")
+    (view,) = taskforce.views("bank-one", "outcome")
     assert {name: view[name] for name in seen} == seen
     assert "bank-two" not in json.dumps(view) + json.dumps(seen)
     assert received(two) == received(three) == []
     (own,) = two.send("GET", "/v1/outcomes").get_json()["outcomes"]
-    read = taskforce.members["bank-two"].views("outcomes_read")[-1]
+    read = taskforce.views("bank-two", "outcomes_read")[-1]
     assert (read["read"], read["shown_sha256"]) == ("recorded", to_base64(digest([own])))
     assert (own["object_id"], own["false_positive"]) == (hit_id, None)
     assert rules_of(two.send("POST", "/v1/outcomes", sent)) == ["id-used"]
@@ -124,7 +124,7 @@ def test_the_recorders_kind_does_not_reveal_one_of_few_holders(new_taskforce: Ne
             said = taskforce.members[name].send("POST", "/v1/outcomes", make_outcome("hit", hit_id, arrests=1))
             assert said.status_code == 201, said.text
         listed = [one["recorder_kind"] for one in received(taskforce.members["a"])]
-        assert listed == [view["recorder_kind"] for view in taskforce.members["a"].views("outcome")]
+        assert listed == [view["recorder_kind"] for view in taskforce.views("a", "outcome")]
         return listed
 
     # Of two agencies none; and of the banks none either, since then saying nothing would mean an agency.
@@ -162,8 +162,8 @@ def test_an_exit_wants_the_members_own_assessment_before_it(new_taskforce: NewTa
     assert b.send("POST", "/v1/outcomes", make_outcome("hit", hit_id, account_action="monitor")).status_code == 201
     assert b.send("POST", "/v1/assessments", make_assessment(hit_id)).status_code == 201
     assert b.send("POST", "/v1/outcomes", leave).status_code == 201
-    assert taskforce.members["a"].views("assessment")[0]["decision"] == "exit"
-    assert len(taskforce.members["b"].views("assessment")) == 2
+    assert taskforce.views("a", "assessment")[0]["decision"] == "exit"
+    assert len(taskforce.views("b", "assessment")) == 2
     assert len(received(a)) == 2
 
 
@@ -181,7 +181,7 @@ def test_an_exit_needs_an_assessment_made_after_the_last_correction(new_taskforc
     refused = b.send("POST", "/v1/outcomes", leave)
     assert rules_of(refused) == ["assessment-overtaken"]
     assert refused.get_json()["reasons"][0]["field"] == "account_action"
-    assert taskforce.members["b"].views("refusal")[-1]["asked"] == "outcome"
+    assert taskforce.views("b", "refusal")[-1]["asked"] == "outcome"
     assert received(a) == received(c) == []
     # Another hit's assessment stands, and so does anything else that is said of this one.
     assert b.send("POST", "/v1/outcomes", make_outcome("hit", other_hit, account_action="exit")).status_code == 201
@@ -344,8 +344,8 @@ def test_an_outcome_of_a_covert_query_reaches_banks_with_the_query(new_taskforce
         "exit-without-hit"
     ]
     assert notify_outcomes(taskforce.database, taskforce.clock()) == 0
-    assert (received(a), taskforce.members["a"].views("outcome")) == ([], [])
-    assert taskforce.members["reviewer"].views("outcome")[0]["recorder"] == "nca"
+    assert (received(a), taskforce.views("a", "outcome")) == ([], [])
+    assert taskforce.views("reviewer", "outcome")[0]["recorder"] == "nca"
     with taskforce.database.transaction() as session:
         mark_disclosed(session, query_id, taskforce.clock())
     taskforce.clock.advance(days=1)  # type: ignore[attr-defined]
@@ -354,7 +354,7 @@ def test_an_outcome_of_a_covert_query_reaches_banks_with_the_query(new_taskforce
     (seen,) = received(a)
     assert (seen["arrests"], seen["recorder_kind"], seen["recorder"]) == (3, None, None)
     assert seen["told_at"].startswith("2026-11-23")
-    assert taskforce.members["a"].views("outcome")[0]["disruption"] == "major"
+    assert taskforce.views("a", "outcome")[0]["disruption"] == "major"
 
 
 @given(

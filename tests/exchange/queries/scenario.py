@@ -137,7 +137,7 @@ class QueryScenario:
 
     def views(self, member_id: str, kind: str | None = None) -> list[dict[str, Any]]:
         """What a member's log says."""
-        return self.taskforce.members[member_id].views(kind)
+        return self.taskforce.views(member_id, kind)
 
     def kinds(self, member_id: str) -> list[str]:
         """The kinds of a member's entries about queries."""

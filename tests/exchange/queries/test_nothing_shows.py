@@ -37,14 +37,14 @@ EXAMPLES = 2
 
 
 @settings(max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @given(steps=st.permutations(STEPS), seed=st.integers(0, 2**32))
 def test_no_answer_to_a_bank_tells_whether_there_is_covert_work(copies: Copies, steps: list[str], seed: int) -> None:
     quiet, busy = compare(copies, steps, seed)
     assert_that_all_was_there(quiet, busy)
 
 
-@pytest.mark.parametrize("copies", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"])
 def test_nor_does_it_on_a_database_that_lets_many_write_at_once(copies: Copies) -> None:
     compare(copies, Random(5).sample(STEPS, len(STEPS) // 3), seed=5)
 
@@ -86,7 +86,7 @@ def test_the_comparison_sees_the_band(crowds: Callable[[str], QueryScenario]) ->
     assert compare_holders(crowds, 1, 7, is_banded=False).keys() >= {"a GET /v1/hits", "a GET /log/entries"}
 
 
-@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_the_comparison_sees_everything_that_a_bank_may_be_told(copies: Copies) -> None:
     """Openly done, an agency's acts show: in every list and feed, in what a submission answers, and in what the worker
     leaves in the outbox.
@@ -139,7 +139,7 @@ def in_base64(value: Any) -> str:
     return to_base64(json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_agencys_query_is_to_a_bank_as_one_that_does_not_exist(copies: Copies) -> None:
     scenario = copies("one")
     token = bytes(32)

@@ -80,7 +80,7 @@ KEYS = "(token, group_id, member_id) IN (VALUES (x'00', 'g', 'a'), (x'01', 'g', 
 """How rows used to be retired: for two keys and more SQLite reads the whole table."""
 
 
-@pytest.mark.parametrize("copies", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None:
     scenario, callers = copies("plans"), Callers()
     statements = statements_of(scenario, callers)
@@ -94,7 +94,7 @@ def test_on_sqlite_no_statement_grows_but_those_that_may(copies: Copies) -> None
     assert not left, "\n".join(["not executed here:", *left])
 
 
-@pytest.mark.parametrize("copies", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"])
 def test_nor_on_postgresql(copies: Copies) -> None:
     scenario = copies("plans")
     statements = statements_of(scenario)

@@ -75,10 +75,10 @@ def test_an_affected_member_gets_a_view_without_names_and_a_notice(new_taskforce
     token = make_token()
     one.submit([token])
     two.submit([token], envelope={"purpose": "a purpose of bank-two alone"})
-    view = taskforce.members["bank-one"].views("match")[-1]
+    view = taskforce.views("bank-one", "match")[-1]
     assert [hit["token"] for hit in view["hits"]] == [to_base64(token)]
     assert "two" not in json.dumps(view)
-    own = taskforce.members["bank-two"].views("match")[0]
+    own = taskforce.views("bank-two", "match")[0]
     assert (own["event_id"], own["core_digest"]) == (view["event_id"], view["core_digest"])
     before = one.send("GET", "/v1/status").get_json()["notices"]
     assert drain_outbox(taskforce.database) > 0
@@ -94,11 +94,11 @@ def test_hits_come_page_by_page_each_once_and_every_page_is_logged(new_taskforce
     tokens = [make_token() for _ in range(25)]
     a.submit(tokens)
     b.submit(tokens)
-    pages = len(taskforce.members["a"].views("hits_read"))
+    pages = len(taskforce.views("a", "hits_read"))
     hits = a.hits("limit=10")
     assert {hit["token"] for hit in hits} == {to_base64(token) for token in tokens}
     assert len(hits) == 25
-    read = taskforce.members["a"].views("hits_read")[pages:]
+    read = taskforce.views("a", "hits_read")[pages:]
     assert [view["count"] for view in read] == [10, 10, 5]
 
 
@@ -124,10 +124,10 @@ def test_a_member_that_left_is_no_longer_counted_when_hits_are_read(new_taskforc
     taskforce.state_group(["a", "b"])
     hit = a.hits()[0]
     assert hit["institutions"] == "1"
-    (changed,) = taskforce.members["a"].views("hits_changed")
+    (changed,) = taskforce.views("a", "hits_changed")
     assert changed["hits"] == [hit]
     assert c.hits() == []
-    assert len(taskforce.members["c"].views("hits_changed")[0]["ended"]) == 1
+    assert len(taskforce.views("c", "hits_changed")[0]["ended"]) == 1
     taskforce.state_group(["a", "b", "c"])
     assert a.hits()[0]["institutions"] == "2-4"
     assert a.hits()[0]["hit_id"] == hit["hit_id"]

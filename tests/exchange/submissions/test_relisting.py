@@ -44,7 +44,7 @@ def test_a_row_taken_back_is_left_out_whatever_the_reason(new_taskforce: NewTask
     assert (again["accepted"], len(again["duplicates"])) == (0, 1)
     assert again["left_out"] == [{"row": 0, "reason": reason}]
     assert (b.hits(), a.hits()) == ([], [])
-    view = taskforce.members["a"].views("match")[-1]
+    view = taskforce.views("a", "match")[-1]
     assert (view["left_out"], view["relist"], view["relisted"]) == (1, None, 0)
 
 
@@ -87,9 +87,9 @@ def test_it_is_listed_again_with_a_reason_that_the_log_keeps(new_taskforce: NewT
     take_back(a, [token])
     done = submit(a, [token, fresh], fields={"relist": "a new mule account on it"})
     assert (done["accepted"], done["left_out"], len(done["hits"])) == (2, [], 1)
-    view = taskforce.members["a"].views("match")[-1]
+    view = taskforce.views("a", "match")[-1]
     assert (view["relist"], view["relisted"]) == ("a new mule account on it", 1)
-    assert "mule account on it" not in str(taskforce.members["b"].views("match"))
+    assert "mule account on it" not in str(taskforce.views("b", "match"))
     assert submit(a, [token])["duplicates"] == [0]
     take_back(a, [token], reason="cleared")
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "cleared"}]
@@ -120,7 +120,7 @@ def test_a_reason_said_of_some_rows_lists_no_others_again(new_taskforce: NewTask
     take_back(a, [said, unsaid])
     done = submit(a, [unsaid, said], fields={"relist": "seen again", "relist_rows": [1]})
     assert (done["accepted"], done["left_out"]) == (1, [{"row": 0, "reason": "false_positive"}])
-    view = taskforce.members["a"].views("match")[-1]
+    view = taskforce.views("a", "match")[-1]
     assert (view["relist"], view["relisted"]) == ("seen again", 1)
 
 
@@ -132,7 +132,7 @@ def test_without_a_reason_nothing_is_listed_again_and_that_is_logged(new_taskfor
     take_back(a, [token])
     answer = a.submit([token], fields={"relist": reason})
     assert (answer.status_code, answer.get_json()["reasons"][0]["code"]) == (403, "relist-reason")
-    assert taskforce.members["a"].views("refusal")[-1]["reasons"][0]["code"] == "relist-reason"
+    assert taskforce.views("a", "refusal")[-1]["reasons"][0]["code"] == "relist-reason"
     assert submit(a, [token])["left_out"] == [{"row": 0, "reason": "false_positive"}]
 
 

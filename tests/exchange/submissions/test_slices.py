@@ -66,13 +66,11 @@ def test_a_part_in_slices_is_answered_as_one_in_one(
         answer = submit_a_mixed_part(taskforce, tokens)
         answers.append([answer[name] for name in ("accepted", "duplicates", "left_out", "rejected")])
         assert [hit["hit_id"] for hit in answer["hits"]] == sorted(hit["hit_id"] for hit in answer["hits"])
-        told = [[hit for view in taskforce.members[name].views("match") for hit in view["hits"]] for name in "ac"]
+        told = [[hit for view in taskforce.views(name, "match") for hit in view["hits"]] for name in "ac"]
         listed = [each.hits() for each in taskforce.members.values()]
         shown.append([said(hits, tokens) for hits in (answer["hits"], *told, *listed)])
         of_part = [
-            view
-            for view in taskforce.members["b"].views("match")
-            if view.get("submission_id") == answer["submission_id"]
+            view for view in taskforce.views("b", "match") if view.get("submission_id") == answer["submission_id"]
         ]
         assert [view["slice"] for view in of_part] == list(range(len(of_part)))
         assert (len(of_part) > 1) == (most < 10_000)
@@ -114,9 +112,9 @@ def test_a_part_stopped_between_slices_goes_on_and_tells_once(
     assert (answer["accepted"], answer["duplicates"]) == (12, [])
     assert said(answer["hits"], tokens) == said(b.hits(), tokens)
     assert len(answer["hits"]) == 12
-    told = [hit["hit_id"] for view in taskforce.members["a"].views("match") for hit in view["hits"]]
+    told = [hit["hit_id"] for view in taskforce.views("a", "match") for hit in view["hits"]]
     assert sorted(told) == sorted({hit["hit_id"] for hit in a.hits()})
-    assert [view["slice"] for view in taskforce.members["b"].views("match")] == list(range(12))
+    assert [view["slice"] for view in taskforce.views("b", "match")] == list(range(12))
     again = send(b, value, 200)
     assert (again["receipt"], said(again["hits"], tokens)) == (answer["receipt"], said(answer["hits"], tokens))
     with taskforce.database.reading() as session:
@@ -132,7 +130,7 @@ def test_another_body_cannot_take_over_an_unfinished_part(
     value = a.submission([make_token() for _ in range(12)])
 
     def stop_at_the_second(*arguments: Any, **options: Any) -> Any:
-        if taskforce.members["a"].views("match"):
+        if taskforce.views("a", "match"):
             raise LogUnavailableError("stopped")
         return record(*arguments, **options)
 
@@ -183,14 +181,12 @@ def cuts_of(
         value = a.submission(tokens) | fields
         send(a, value)
         of_part = [
-            view
-            for view in taskforce.members["a"].views("match")
-            if view.get("submission_id") == value["submission_id"]
+            view for view in taskforce.views("a", "match") if view.get("submission_id") == value["submission_id"]
         ]
         found.append([view["accepted"] + view["duplicates"] + view["left_out"] for view in of_part])
-        before = len(taskforce.members["a"].views("hits_read"))
+        before = len(taskforce.views("a", "hits_read"))
         send(a, value, 200)
-        assert len(taskforce.members["a"].views("hits_read")) - before == len(of_part)
+        assert len(taskforce.views("a", "hits_read")) - before == len(of_part)
     return found
 
 
