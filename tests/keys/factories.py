@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -109,16 +109,21 @@ def holder_url(index: int) -> str:
 
 
 def make_epoch(
-    dealing: Dealing, *, urls: Sequence[str] = (), epoch: int = 1, state: EpochState = EpochState.CURRENT
+    dealing: Dealing,
+    *,
+    urls: Sequence[str] = (),
+    epoch: int = 1,
+    state: EpochState = EpochState.CURRENT,
+    keys: Mapping[int, SigningKey] | None = None,
 ) -> EpochStatement:
-    """The statement of a dealt epoch."""
+    """The statement of a dealt epoch, whose holders sign with `keys`, or with those of `holder_key`."""
     holders = tuple(
         Holder(
             index,
             f"holder-{index}",
             urls[index - 1] if urls else holder_url(index),
             commitment,
-            holder_key(index).public_bytes,
+            (keys[index] if keys else holder_key(index)).public_bytes,
         )
         for index, commitment in dealing.commitments.items()
     )

@@ -304,11 +304,12 @@ class Taskforce:
 
     def state_epoch(self, epoch: int = 1, state: EpochState = EpochState.CURRENT) -> None:
         """State a key epoch of three holders."""
-        self.state_epoch_of(make_dealing(), epoch, state=state)
+        keys = {index: SigningKey.generate() for index in (1, 2, 3)}
+        self.state_epoch_of(make_dealing(), keys, epoch, state=state)
 
-    def state_epoch_of(self, dealing: Dealing, epoch: int, **changes: Any) -> None:
-        """State an epoch of this key, whose holders sign with `holder_key` and are at `holder_url`."""
-        stated = make_epoch(dealing, epoch=epoch)
+    def state_epoch_of(self, dealing: Dealing, keys: Mapping[int, SigningKey], epoch: int, **changes: Any) -> None:
+        """State an epoch of this dealing, whose holders sign with `keys`, each at its `holder_url`."""
+        stated = make_epoch(dealing, epoch=epoch, keys=keys)
 
         def draft(sequence: int) -> EpochStatement:
             return dataclasses.replace(stated, sequence=sequence, issued_at=self.clock(), **changes)

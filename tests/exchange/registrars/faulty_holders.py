@@ -13,7 +13,7 @@ from keys.signatures.messages import SignedRequest, SigningKey, new_nonce, sign_
 from schemas.holder_faults import WRONG_ANSWER, Evidence, FaultReport, SignedExchange
 from schemas.statements import StatementEnvelope
 from schemas.values.encoding import to_base64
-from tests.keys.factories import holder_key, holder_url
+from tests.keys.factories import holder_url
 from tests.taskforce.founding import Taskforce
 from tests.taskforce.members import MemberSimulator
 
@@ -30,12 +30,12 @@ class FaultyHolders:
         self.taskforce = taskforce
         self.epoch = epoch
         self.dealing = threshold.deal(None, 2, holders)
-        self.keys = {index: holder_key(index) for index in range(1, holders + 1)}
+        self.keys = {index: SigningKey.generate() for index in range(1, holders + 1)}
         self.state(**changes)
 
     def state(self, **changes: Any) -> None:
         """State the epoch anew."""
-        self.taskforce.state_epoch_of(self.dealing, self.epoch, **changes)
+        self.taskforce.state_epoch_of(self.dealing, self.keys, self.epoch, **changes)
 
     def statement(self, kind: str, subject: str) -> StatementEnvelope:
         """The envelope in force."""
