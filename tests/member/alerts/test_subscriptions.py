@@ -14,7 +14,6 @@ from schemas.values.identifiers import uuid7
 from tests.taskforce.homes import MemberHomes
 
 HOOK = "https://hooks.bank.example/alerts"
-SECRETS = WebhookSecrets(bytes(32))
 
 
 def give_up(taskforce: MemberHomes, subscription_id: str) -> str:
@@ -34,7 +33,8 @@ def test_a_webhook_is_added_confirmed_listed_and_ended(taskforce: MemberHomes, m
     assert added.document["secret"].startswith("whsec_")
     made = added.document["subscription_id"]
     assert taskforce.run("a", "subscription", "confirm", made, "A" * 16).rules == ["code"]
-    confirmed = taskforce.run("a", "subscription", "confirm", made, SECRETS.code(made))
+    secrets = WebhookSecrets(taskforce.exchange.webhook_key)
+    confirmed = taskforce.run("a", "subscription", "confirm", made, secrets.code(made))
     assert confirmed.document == {"subscription_id": made, "state": "active"}
     changed = taskforce.run("a", "subscription", "secret", made).document
     assert changed["secret"] not in {None, added.document["secret"]}
