@@ -119,9 +119,9 @@ def _move(session: Session, keys: Sequence[tuple[bytes, str, str]], submission_i
     """Move those of the rows that are still there and still of the submission: one may have been submitted anew."""
     for group_id in sorted({key[1] for key in keys}):
         lock_group(session, group_id)
-    wanted = frozenset(keys)
+    asked_for = frozenset(keys)
     there = find_rows(session, sorted({key[0] for key in keys}), submission_id=submission_id)
-    rows = [(*row.key, row.submission_id) for row in there if row.key in wanted]
+    rows = [(*row.key, row.submission_id) for row in there if row.key in asked_for]
     move_withdrawn(session, rows, now)
 
 

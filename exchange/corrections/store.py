@@ -92,8 +92,8 @@ def add_corrections(
 ) -> dict[str, CorrectionUpdate]:
     """Keep what members receive of a withdrawal; what of it is new, by member. Nothing is reported twice."""
     # Locked: who acknowledges meanwhile does so before anything is added, or reads what was added first.
-    wanted = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
-    known = {correction.member_id: correction for correction in session.scalars(wanted)}
+    selection = select(Correction).where(Correction.withdrawal_id == withdrawal.withdrawal_id).with_for_update()
+    known = {correction.member_id: correction for correction in session.scalars(selection)}
     there = _items_of(session, {correction.correction_id for correction in known.values()}, disclosed)
     news: dict[str, CorrectionUpdate] = {}
     for one in sorted(set(disclosed)):
@@ -145,27 +145,27 @@ def _items_of(
     item = CorrectionItem
     found: set[tuple[str, bytes, str, str]] = set()
     for some in in_even_chunks(sorted({one.token for one in disclosed}) if correction_ids else [], 1024):
-        wanted = select(item.correction_id, item.token, item.kind, item.object_id).where(item.token.in_(some))
-        rows = session.execute(wanted)
+        selection = select(item.correction_id, item.token, item.kind, item.object_id).where(item.token.in_(some))
+        rows = session.execute(selection)
         found |= {(row[0], row[1], row[2], row[3]) for row in rows if row.correction_id in correction_ids}
     return found
 
 
 def find_correction(session: Session, member_id: str, correction_id: str, *, lock: bool = False) -> Correction | None:
     """A member's own correction of that id."""
-    wanted = select(Correction).where(Correction.correction_id == correction_id, Correction.member_id == member_id)
-    return session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+    selection = select(Correction).where(Correction.correction_id == correction_id, Correction.member_id == member_id)
+    return session.scalars(selection.with_for_update() if lock else selection).one_or_none()
 
 
 def page_of_corrections(
     session: Session, member_id: str, *, state: str | None, after: str, limit: int
 ) -> Sequence[Correction]:
     """A member's corrections behind an id, in order of the id; `state` open or acknowledged, None for all."""
-    wanted = select(Correction).where(Correction.member_id == member_id, Correction.correction_id > after)
+    selection = select(Correction).where(Correction.member_id == member_id, Correction.correction_id > after)
     if state is not None:
         open_ones = Correction.acknowledged_at.is_(None)
-        wanted = wanted.where(open_ones if state == CorrectionState.OPEN else ~open_ones)
-    return session.scalars(wanted.order_by(Correction.correction_id).limit(limit)).all()
+        selection = selection.where(open_ones if state == CorrectionState.OPEN else ~open_ones)
+    return session.scalars(selection.order_by(Correction.correction_id).limit(limit)).all()
 
 
 def count_items(session: Session, correction_ids: Collection[str]) -> dict[str, int]:
@@ -178,8 +178,8 @@ def count_items(session: Session, correction_ids: Collection[str]) -> dict[str, 
 def page_of_items(session: Session, correction_id: str, skip: int, limit: int) -> Sequence[CorrectionItem]:
     """Items of a correction, in order of token, kind and object, but for the first `skip`."""
     item = CorrectionItem
-    wanted = select(item).where(item.correction_id == correction_id).order_by(item.token, item.kind, item.object_id)
-    return session.scalars(wanted.offset(skip).limit(limit)).all()
+    selection = select(item).where(item.correction_id == correction_id).order_by(item.token, item.kind, item.object_id)
+    return session.scalars(selection.offset(skip).limit(limit)).all()
 
 
 def list_overdue(session: Session, now: datetime, limit: int) -> Sequence[Correction]:

@@ -88,8 +88,8 @@ def decide_asking(case: DisclosureCase, rules: GatewayRules = RULES) -> Decision
     if rule.themes != EVERY_THEME and not case.themes & rule.themes:
         decision &= refuse("gateway-theme", "theme", f"{rule.citation}: covers {_list(rule.themes)}")
     if rule.standards != EVERY_STANDARD and not case.standards & rule.standards:
-        wanted = f"{rule.citation}: requires {_list(rule.standards)}"
-        decision &= refuse("gateway-evidence", "evidence_standard", wanted)
+        required = f"{rule.citation}: requires {_list(rule.standards)}"
+        decision &= refuse("gateway-evidence", "evidence_standard", required)
     return decision & _decide_condition(case, rule) & _decide_notice(case, rule) & _decide_confirmations(case, rule)
 
 
@@ -187,14 +187,14 @@ def _decide_pair(gateway: str, discloser: Side, recipient: Side, rules: GatewayR
 
 def _decide_confirmations(case: DisclosureCase, rule: GatewayRule) -> Decision:
     """Rule 6. Who asks confirms nothing: it is not the one who discloses."""
-    wanted = rule.required_confirmations(case.condition) if case.discloser is not None else []
+    required = rule.required_confirmations(case.condition) if case.discloser is not None else []
     decision = ALLOWED
-    for one in wanted:
+    for one in required:
         if not case.confirmations & set(one.codes):
             said = f"{rule.citation}: {one.question} Confirm {' or '.join(one.codes)}"
             decision &= refuse("no-confirmation", "confirmations", said)
-    if case.confirmations - {code for one in wanted for code in one.codes}:
-        known = _list(code for one in wanted for code in one.codes) or "nothing"
+    if case.confirmations - {code for one in required for code in one.codes}:
+        known = _list(code for one in required for code in one.codes) or "nothing"
         said = f"{rule.citation}: {known} can be confirmed here"
         if case.discloser is None:
             said = f"{rule.citation}: whoever discloses confirms that, with the answer; leave it out"
@@ -216,15 +216,17 @@ def _decide_statements(case: DisclosureCase) -> Decision:
 
 
 def _decide_condition(case: DisclosureCase, rule: GatewayRule) -> Decision:
-    wanted = rule.conditions.get(case.mode)
-    if wanted is None:
+    required = rule.conditions.get(case.mode)
+    if required is None:
         if case.condition is None:
             return ALLOWED
         return refuse("gateway-condition", "condition", f"{rule.citation}: has no condition to name here")
     if case.condition is None:
-        return refuse("no-condition", "condition", f"{rule.citation}: name the {wanted} condition")
-    if case.condition != wanted:
-        return refuse("gateway-condition", "condition", f"{rule.citation}: mode {case.mode} is the {wanted} condition")
+        return refuse("no-condition", "condition", f"{rule.citation}: name the {required} condition")
+    if case.condition != required:
+        return refuse(
+            "gateway-condition", "condition", f"{rule.citation}: mode {case.mode} is the {required} condition"
+        )
     return ALLOWED
 
 

@@ -88,11 +88,11 @@ _NOTED = select(*(DerivedDisclosure.__table__.c[field.name] for field in fields(
 
 def find_derived(session: Session, sources: Collection[tuple[bytes, str]]) -> list[Derived]:
     """What derives from those rows, each given as (token, submission)."""
-    found, wanted = [], frozenset(sources)
+    found, asked_for = [], frozenset(sources)
     for some in in_even_chunks(sorted({token for token, _ in sources}), 1024):
         for row in session.execute(_NOTED.where(DerivedDisclosure.token.in_(some))).mappings():
             derived = _derived(row)
-            if (derived.token, derived.submission_id) in wanted:
+            if (derived.token, derived.submission_id) in asked_for:
                 found.append(derived)
     return found
 
@@ -135,14 +135,14 @@ def disclosed_by_name(session: Session, sources: Collection[tuple[bytes, str]], 
     """The members that a member knows by name and that learned of its rows, given as (token, submission), by requests
     and answers. Queries are not looked at.
     """
-    noted, recipients, wanted = DerivedDisclosure, set(), frozenset(sources)
+    noted, recipients, asked_for = DerivedDisclosure, set(), frozenset(sources)
     named = noted.kind.in_([DerivedKind.REQUEST.value, DerivedKind.RESPONSE.value])
     columns = select(noted.token, noted.submission_id, noted.recipient_member_id)
     tokens = sorted({token for token, _ in sources})
     for some in in_even_chunks(tokens, 1024):
         own = noted.token.in_(some), named, noted.source_member_id == member_id
         found = session.execute(columns.where(*own))
-        recipients |= {recipient for token, submission_id, recipient in found if (token, submission_id) in wanted}
+        recipients |= {recipient for token, submission_id, recipient in found if (token, submission_id) in asked_for}
     return recipients & known_by_name(session, tokens, member_id)
 
 

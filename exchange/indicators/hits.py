@@ -78,21 +78,21 @@ def hits_of_member(session: Session, member_id: str, tokens: Sequence[bytes]) ->
     """One member's hits on those tokens."""
     found = []
     for some in in_even_chunks(sorted(tokens), 1024):
-        wanted = _KNOWN.where(Hit.token.in_(some), Hit.member_id == member_id)
-        found += [KnownHit(*row) for row in session.execute(wanted)]
+        selection = _KNOWN.where(Hit.token.in_(some), Hit.member_id == member_id)
+        found += [KnownHit(*row) for row in session.execute(selection)]
     return found
 
 
 def page_of_hits(session: Session, member_id: str, after: str, limit: int) -> list[KnownHit]:
     """A member's hits behind a hit id, in order of the id, shown or not."""
-    wanted = _KNOWN.where(Hit.member_id == member_id, Hit.hit_id > after).order_by(Hit.hit_id).limit(limit)
-    return [KnownHit(*row) for row in session.execute(wanted)]
+    selection = _KNOWN.where(Hit.member_id == member_id, Hit.hit_id > after).order_by(Hit.hit_id).limit(limit)
+    return [KnownHit(*row) for row in session.execute(selection)]
 
 
 def find_shown_hit(session: Session, member_id: str, hit_id: str) -> KnownHit | None:
     """A member's hit of that id, if it was ever shown."""
-    wanted = _KNOWN.where(Hit.hit_id == hit_id, Hit.member_id == member_id, Hit.event_id.is_not(None))
-    row = session.execute(wanted).one_or_none()
+    selection = _KNOWN.where(Hit.hit_id == hit_id, Hit.member_id == member_id, Hit.event_id.is_not(None))
+    row = session.execute(selection).one_or_none()
     return None if row is None else KnownHit(*row)
 
 

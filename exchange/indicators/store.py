@@ -142,8 +142,8 @@ def read_submissions(session: Session, submission_ids: set[str]) -> dict[str, tu
     """Theme and last day of each submission, and whether it is withdrawn."""
     found = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
-        wanted = select(Submission.submission_id, Submission.theme, Submission.expires_on, Submission.state)
-        for row in session.execute(wanted.where(Submission.submission_id.in_(some))):
+        selection = select(Submission.submission_id, Submission.theme, Submission.expires_on, Submission.state)
+        for row in session.execute(selection.where(Submission.submission_id.in_(some))):
             found[row.submission_id] = (row.theme, row.expires_on, row.state == WITHDRAWN)
     return found
 
@@ -156,9 +156,9 @@ def find_past_rows(session: Session, tokens: Sequence[bytes]) -> list[tuple[byte
     for row in bulk.rows_of_tokens(session, LIVE_TABLES, "token, group_id, member_id, submission_id", tokens):
         found.append((bytes(row[0]), row[1], row[2], row[3], None))
     gone = RetiredIndicator
-    wanted = select(gone.token, gone.group_id, gone.member_id, gone.submission_id, gone.retired_at)
+    selection = select(gone.token, gone.group_id, gone.member_id, gone.submission_id, gone.retired_at)
     for some in in_even_chunks(tokens, 1024):
-        rows = session.execute(wanted.where(gone.token.in_(some)))
+        rows = session.execute(selection.where(gone.token.in_(some)))
         found += [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
     return found
 
@@ -249,8 +249,8 @@ def iterate_keys_of_submissions(session: Session, submission_ids: Sequence[str])
     transaction.
     """
     for model in (RecentIndicator, Indicator):
-        wanted = select(model.token, model.group_id, model.member_id).where(model.submission_id.in_(submission_ids))
-        yield from ((row.token, row.group_id, row.member_id) for row in session.execute(wanted))
+        selection = select(model.token, model.group_id, model.member_id).where(model.submission_id.in_(submission_ids))
+        yield from ((row.token, row.group_id, row.member_id) for row in session.execute(selection))
 
 
 def count_recent(session: Session) -> int:

@@ -105,8 +105,8 @@ def begun_at(session: Session, submission_ids: Iterable[str]) -> dict[str, datet
     """When each of the submissions began."""
     found: dict[str, datetime] = {}
     for some in in_even_chunks(sorted(set(submission_ids)), 1024):
-        wanted = select(Submission.submission_id, Submission.created_at).where(Submission.submission_id.in_(some))
-        found |= {row.submission_id: row.created_at for row in session.execute(wanted)}
+        selection = select(Submission.submission_id, Submission.created_at).where(Submission.submission_id.in_(some))
+        found |= {row.submission_id: row.created_at for row in session.execute(selection)}
     return found
 
 
@@ -120,8 +120,8 @@ def last_days(session: Session, submission_ids: Iterable[str]) -> dict[str, date
     """The last day of each of the submissions."""
     found: dict[str, date] = {}
     for some in in_even_chunks(sorted(set(submission_ids)), 1024):
-        wanted = select(Submission.submission_id, Submission.expires_on).where(Submission.submission_id.in_(some))
-        found |= {row.submission_id: row.expires_on for row in session.execute(wanted)}
+        selection = select(Submission.submission_id, Submission.expires_on).where(Submission.submission_id.in_(some))
+        found |= {row.submission_id: row.expires_on for row in session.execute(selection)}
     return found
 
 
@@ -130,8 +130,8 @@ def arrivals_of(session: Session, submission_ids: Iterable[str]) -> dict[str, fr
     found: dict[str, set[str]] = {}
     for some in in_even_chunks(sorted(set(submission_ids)), 1024):
         part = SubmissionPart
-        wanted = select(part.submission_id, part.event_id).where(part.submission_id.in_(some)).distinct()
-        for submission_id, event_id in session.execute(wanted):
+        selection = select(part.submission_id, part.event_id).where(part.submission_id.in_(some)).distinct()
+        for submission_id, event_id in session.execute(selection):
             found.setdefault(submission_id, set()).add(event_id)
     return {submission_id: frozenset(events) for submission_id, events in found.items()}
 
@@ -139,8 +139,8 @@ def arrivals_of(session: Session, submission_ids: Iterable[str]) -> dict[str, fr
 def take_reviews(session: Session, today: date, limit: int) -> list[tuple[str, str]]:
     """(submission, member) of active submissions that are to be reviewed by today; each is taken once."""
     due = Submission.state == ACTIVE, Submission.review_on <= today
-    wanted = select(Submission.submission_id, Submission.member_id).where(*due)
-    found = [(row[0], row[1]) for row in session.execute(wanted.order_by(Submission.review_on).limit(limit))]
+    selection = select(Submission.submission_id, Submission.member_id).where(*due)
+    found = [(row[0], row[1]) for row in session.execute(selection.order_by(Submission.review_on).limit(limit))]
     taken = Submission.submission_id.in_([submission_id for submission_id, _ in found])
     session.execute(update(Submission).where(taken).values(review_on=None))
     return found
@@ -150,7 +150,7 @@ def read_envelopes(session: Session, submission_ids: Collection[str]) -> dict[st
     """The envelopes of those submissions."""
     found = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
-        wanted = select(Submission.submission_id, Submission.envelope_json)
-        for submission_id, envelope in session.execute(wanted.where(Submission.submission_id.in_(some))):
+        selection = select(Submission.submission_id, Submission.envelope_json)
+        for submission_id, envelope in session.execute(selection.where(Submission.submission_id.in_(some))):
             found[submission_id] = msgspec.json.decode(envelope, type=SubmissionEnvelope)
     return found

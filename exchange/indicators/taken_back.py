@@ -40,8 +40,8 @@ def keep_rows_out(session: Session, rows: Sequence[RowKey], reason: str) -> None
     """Keep out rows that are withdrawn now."""
     epochs: dict[str, int] = {}
     for some in in_even_chunks(sorted({row[3] for row in rows}), 1024):
-        wanted = select(Submission.submission_id, Submission.epoch).where(Submission.submission_id.in_(some))
-        epochs |= {row.submission_id: row.epoch for row in session.execute(wanted)}
+        selection = select(Submission.submission_id, Submission.epoch).where(Submission.submission_id.in_(some))
+        epochs |= {row.submission_id: row.epoch for row in session.execute(selection)}
     _add(session, ((token, group, member, reason, epochs[submission]) for token, group, member, submission in rows))
 
 
@@ -68,8 +68,8 @@ def look_for_kept_out(session: Session, tokens: Sequence[bytes], group_id: str, 
     own = TakenBackRow.group_id == group_id, TakenBackRow.member_id == member_id
     found: dict[bytes, str] = {}
     for some in in_even_chunks(sorted(tokens), 1024):
-        wanted = select(TakenBackRow.token, TakenBackRow.reason).where(TakenBackRow.token.in_(some), *own)
-        found |= {row.token: row.reason for row in session.execute(wanted)}
+        selection = select(TakenBackRow.token, TakenBackRow.reason).where(TakenBackRow.token.in_(some), *own)
+        found |= {row.token: row.reason for row in session.execute(selection)}
     return found
 
 

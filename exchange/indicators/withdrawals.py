@@ -114,16 +114,18 @@ def list_open_submissions(session: Session) -> Sequence[Withdrawal]:
 
 def open_withdrawals_of(session: Session, member_id: str) -> dict[str, str]:
     """The reasons of a member's withdrawals of submissions whose rows are still to be moved, by submission."""
-    wanted = select(Withdrawal.open_submission_id, Withdrawal.reason).where(Withdrawal.member_id == member_id, _IS_OPEN)
-    return {str(row.open_submission_id): row.reason for row in session.execute(wanted)}
+    selection = select(Withdrawal.open_submission_id, Withdrawal.reason).where(
+        Withdrawal.member_id == member_id, _IS_OPEN
+    )
+    return {str(row.open_submission_id): row.reason for row in session.execute(selection)}
 
 
 def open_withdrawals(session: Session, submission_ids: Collection[str]) -> dict[str, Withdrawal]:
     """The withdrawals of submissions whose rows are still to be moved, by submission."""
     found: dict[str, Withdrawal] = {}
     for some in in_even_chunks(sorted(submission_ids), 1024):
-        wanted = select(Withdrawal).where(Withdrawal.open_submission_id.in_(some))
-        found |= {str(row.open_submission_id): row for row in session.scalars(wanted)}
+        selection = select(Withdrawal).where(Withdrawal.open_submission_id.in_(some))
+        found |= {str(row.open_submission_id): row for row in session.scalars(selection)}
     return found
 
 
@@ -135,8 +137,8 @@ def close_submission(session: Session, withdrawal_id: str) -> None:
 def next_unnotified(session: Session, limit: int) -> Sequence[WithdrawnRow]:
     """Up to `limit` rows of one withdrawal whose recipients are to be notified."""
     first = select(func.min(WithdrawnRow.withdrawal_id)).where(WithdrawnRow.told_at.is_(None)).scalar_subquery()
-    wanted = select(WithdrawnRow).where(WithdrawnRow.told_at.is_(None), WithdrawnRow.withdrawal_id == first)
-    return session.scalars(wanted.limit(limit)).all()
+    selection = select(WithdrawnRow).where(WithdrawnRow.told_at.is_(None), WithdrawnRow.withdrawal_id == first)
+    return session.scalars(selection.limit(limit)).all()
 
 
 def mark_notified(
@@ -157,8 +159,8 @@ def mark_notified(
 def list_watched(session: Session, since: datetime) -> Sequence[WithdrawnRow]:
     """The rows that are watched and on whose tokens anything was shown, or ceased to be, from `since` on."""
     changed = exists().where(Hit.token == WithdrawnRow.token, Hit.disclosed_at >= since)
-    wanted = select(WithdrawnRow).where(WithdrawnRow.is_watched.is_(True), changed)
-    return session.scalars(wanted.order_by(WithdrawnRow.withdrawal_id, WithdrawnRow.token)).all()
+    selection = select(WithdrawnRow).where(WithdrawnRow.is_watched.is_(True), changed)
+    return session.scalars(selection.order_by(WithdrawnRow.withdrawal_id, WithdrawnRow.token)).all()
 
 
 def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Derived]]:
@@ -169,10 +171,10 @@ def late_disclosures(session: Session, since: datetime) -> list[tuple[str, Deriv
     if session.scalar(select(row.withdrawal_id).where(row.told_at.is_not(None)).limit(1)) is None:
         return []
     derived = derived_since(session, since)
-    wanted = select(row.token, row.submission_id, row.withdrawal_id).where(row.told_at.is_not(None))
+    selection = select(row.token, row.submission_id, row.withdrawal_id).where(row.told_at.is_not(None))
     taken: dict[tuple[bytes, str], list[str]] = {}
     for some in in_even_chunks(sorted({one.token for one in derived}), 1024):
-        for token, submission_id, withdrawal_id in session.execute(wanted.where(row.token.in_(some))):
+        for token, submission_id, withdrawal_id in session.execute(selection.where(row.token.in_(some))):
             taken.setdefault((token, submission_id), []).append(withdrawal_id)
     return [(withdrawal_id, one) for one in derived for withdrawal_id in taken.get((one.token, one.submission_id), ())]
 

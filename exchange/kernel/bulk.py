@@ -36,7 +36,7 @@ def rows_of_tokens(
     """
     if not tokens:
         return
-    connection, wanted = session.connection(), tuple((same or {}).values())
+    connection, parameters = session.connection(), tuple((same or {}).values())
     mark = "?" if is_sqlite(session) else "%s"
     alike = "".join(f" AND i.{name} = {mark}" for name in same or ())
     names = ", ".join(f"i.{name.strip()}" for name in columns.split(","))
@@ -46,12 +46,12 @@ def rows_of_tokens(
             yield from _fetched(
                 connection.exec_driver_sql(
                     f"SELECT {names} FROM temp.staged s CROSS JOIN {table} i ON i.token = s.token{alike}",  # noqa: S608
-                    wanted,
+                    parameters,
                 )
             )
         return
     parts = (f"SELECT {names} FROM {table} i WHERE i.token = s.token{alike}" for table in tables)  # noqa: S608
-    yield from _of_each_token(session, "found.*", " UNION ALL ".join(parts), tokens, wanted * len(tables))
+    yield from _of_each_token(session, "found.*", " UNION ALL ".join(parts), tokens, parameters * len(tables))
 
 
 FIELD_END, ROW_END = "\x1f", "\x1e"
@@ -117,8 +117,8 @@ def count_of_tokens(
         counting = f"{_EACH}SELECT s.token, ({query}) FROM s"  # noqa: S608
         found = _fetched(session.connection().exec_driver_sql(counting, values))
     else:
-        wanted = (group_id, *left_out.values()) * len(tables)
-        found = _of_each_token(session, "s.token, found.rows", query, tokens, wanted)
+        parameters = (group_id, *left_out.values()) * len(tables)
+        found = _of_each_token(session, "s.token, found.rows", query, tokens, parameters)
     return {token: count for token, count in found if count}
 
 

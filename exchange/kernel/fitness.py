@@ -49,8 +49,8 @@ def check_fitness(engine: Engine) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-                wanted = ".".join(map(str, OLDEST_SQLITE))
-                raise DatabaseUnfitError(f"this is SQLite {sqlite3.sqlite_version}: {wanted} or newer is required")
+                oldest = ".".join(map(str, OLDEST_SQLITE))
+                raise DatabaseUnfitError(f"this is SQLite {sqlite3.sqlite_version}: {oldest} or newer is required")
             _check(connection, "SQLite", "PRAGMA", _SQLITE)
             return
         version = int(_value(connection, "SHOW server_version_num")) // 10_000
@@ -59,8 +59,8 @@ def check_fitness(engine: Engine) -> None:
         _check(connection, "PostgreSQL", "SHOW", _POSTGRESQL)
 
 
-def _check(connection: Connection, name: str, verb: str, wanted: dict[str, tuple[frozenset[str], str]]) -> None:
-    for setting, (good, cure) in wanted.items():
+def _check(connection: Connection, name: str, verb: str, required: dict[str, tuple[frozenset[str], str]]) -> None:
+    for setting, (good, cure) in required.items():
         value = _value(connection, f"{verb} {setting}")
         if value not in good:
             raise DatabaseUnfitError(f"{name} runs with {setting}={value}: {cure}")

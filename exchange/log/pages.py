@@ -83,9 +83,9 @@ def create_log_blueprint(
 
     def tile(path: str) -> Response:
         try:
-            wanted = parse_tile_path(f"tile/{path}")
+            tile = parse_tile_path(f"tile/{path}")
             with database.reading() as session:
-                data = read_tile(session, wanted)
+                data = read_tile(session, tile)
         except (TileError, UnknownTileError):
             return _problem(404, "not-found", "Not found", "The published tree has no such tile.")
         return _answer(data, _BINARY, _IMMUTABLE)

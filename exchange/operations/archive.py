@@ -231,16 +231,16 @@ def _line(value: Any) -> bytes:
 
 def load_archive(connection: Connection, source: BinaryIO) -> Totals:
     """Insert all rows of an archive, after its head, into tables that are there and empty. Raises ArchiveError."""
-    wanted = {archived.name: frozenset(archived.columns) for archived in list_tables(connection)}
+    expected = {archived.name: frozenset(archived.columns) for archived in list_tables(connection)}
 
     def take(archived: ArchivedTable, rows: list[tuple[Any, ...]]) -> None:
-        if wanted.get(archived.name) != frozenset(archived.columns):
+        if expected.get(archived.name) != frozenset(archived.columns):
             raise ArchiveError(f"this program has no table {archived.name} of these columns")
         names = [name for name, _ in archived.columns]
         connection.execute(insert(archived.clause()), [dict(zip(names, row, strict=True)) for row in rows])
 
     totals = read_tables(source, take)
-    if missing := wanted.keys() - totals.tables.keys():
+    if missing := expected.keys() - totals.tables.keys():
         raise ArchiveError(f"the table {min(missing)} is missing")
     if connection.dialect.name != "sqlite":
         _advance_sequences(connection)

@@ -136,13 +136,13 @@ def list_released(session: Session, limit: int) -> list[tuple[str, str]]:
         match.query_id == Outcome.object_id,
         match.disclosed_at.is_not(None),
     )
-    wanted = (
+    selection = (
         select(waits.outcome_id, waits.member_id)
         .join(Outcome, Outcome.outcome_id == waits.outcome_id)
         .join(match, same)
         .where(waits.told_at.is_(None), Outcome.about == OutcomeObject.QUERY.value)
     )
-    ordered = wanted.distinct().order_by(waits.outcome_id, waits.member_id)
+    ordered = selection.distinct().order_by(waits.outcome_id, waits.member_id)
     return [(row[0], row[1]) for row in session.execute(ordered.limit(limit))]
 
 
@@ -166,8 +166,8 @@ def keep_recorder_kind(session: Session, outcome_id: str, member_id: str, kind: 
 
 def page_of_recorded(session: Session, member_id: str, after: str, limit: int) -> Sequence[Outcome]:
     """The member's own outcomes behind an id, in order of the id."""
-    wanted = select(Outcome).where(Outcome.member_id == member_id, Outcome.outcome_id > after)
-    return session.scalars(wanted.order_by(Outcome.outcome_id).limit(limit)).all()
+    selection = select(Outcome).where(Outcome.member_id == member_id, Outcome.outcome_id > after)
+    return session.scalars(selection.order_by(Outcome.outcome_id).limit(limit)).all()
 
 
 def page_of_received(session: Session, member_id: str, after: str, limit: int) -> list[Received]:
@@ -182,11 +182,11 @@ def received_of(session: Session, member_id: str, outcome_ids: Sequence[str]) ->
     """Those outcomes as the member receives them, in order of the id."""
     found: dict[str, Received] = {}
     for some in in_even_chunks(outcome_ids, 1024):
-        wanted = select(Outcome, OutcomeRecipient).join(
+        selection = select(Outcome, OutcomeRecipient).join(
             OutcomeRecipient, OutcomeRecipient.outcome_id == Outcome.outcome_id
         )
         notified = OutcomeRecipient.member_id == member_id, OutcomeRecipient.told_at.is_not(None)
-        ordered = wanted.where(Outcome.outcome_id.in_(some), *notified).order_by(
+        ordered = selection.where(Outcome.outcome_id.in_(some), *notified).order_by(
             Outcome.outcome_id, OutcomeRecipient.token
         )
         for outcome, row in session.execute(ordered):

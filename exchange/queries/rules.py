@@ -76,8 +76,8 @@ def decide_officers(asker: Officer | None, authoriser: Officer | None) -> Decisi
     if asker is None or not asker.is_active or Role.INVESTIGATOR not in asker.roles:
         decision &= refuse("investigator", "query_id", "the one who asked may not ask: an investigator asks anew")
     if authoriser is None or not authoriser.is_active or Role.AUTHORISER not in authoriser.roles:
-        wanted = "name an active representative of yours with the role authoriser"
-        return decision & refuse("authoriser", "authorised_by", wanted)
+        required = "name an active representative of yours with the role authoriser"
+        return decision & refuse("authoriser", "authorised_by", required)
     if asker is not None and (
         asker.representative_id == authoriser.representative_id or asker.public_key == authoriser.public_key
     ):
@@ -131,13 +131,13 @@ def decide_extension(
     return decision
 
 
-def decide_longer_watch(present: date | None, wanted: date, until: date, today: date) -> Decision:
-    """Whether a watch whose last day is `present` may go on until `wanted`, in a query that stands until `until`."""
+def decide_longer_watch(present: date | None, requested: date, until: date, today: date) -> Decision:
+    """Whether a watch whose last day is `present` may go on until `requested`, in a query that stands until `until`."""
     if present is None or present < today:
         return refuse("no-watch", "watch_until", "no watch of it is on")
-    if wanted <= present:
+    if requested <= present:
         return refuse("no-extension", "watch_until", f"it watches until {present.isoformat()} already")
-    if wanted > until:
+    if requested > until:
         return refuse("watch-too-late", "watch_until", "a watch ends with its query at the latest")
     return ALLOWED
 

@@ -195,8 +195,8 @@ def papers_for(session: Session, query_ids: Collection[str], member_id: str) -> 
     """Of each query what is sealed to a member, by position."""
     found: dict[str, dict[int, bytes]] = {query_id: {} for query_id in query_ids}
     for some in in_even_chunks(sorted(found), 1024):
-        wanted = select(QueryPaper.query_id, QueryPaper.position, QueryPaper.sealed)
-        sealed = wanted.where(QueryPaper.query_id.in_(some), QueryPaper.member_id == member_id)
+        selection = select(QueryPaper.query_id, QueryPaper.position, QueryPaper.sealed)
+        sealed = selection.where(QueryPaper.query_id.in_(some), QueryPaper.member_id == member_id)
         for query_id, position, content in session.execute(sealed):
             found[query_id][position] = content
     return found
@@ -209,14 +209,14 @@ def find_query(session: Session, query_id: str) -> Query | None:
 
 def lock_query(session: Session, query_id: str) -> Query | None:
     """The same, its row locked until the transaction ends."""
-    wanted = select(Query).where(Query.query_id == query_id).with_for_update()
-    return session.execute(wanted, execution_options={"populate_existing": True}).scalar_one_or_none()
+    selection = select(Query).where(Query.query_id == query_id).with_for_update()
+    return session.execute(selection, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
 def subjects_of(session: Session, query_id: str) -> list[QueriedToken]:
     """What a query asks about, in its order."""
-    wanted = select(QuerySubject.token, QuerySubject.indicator_type, QuerySubject.hit_id)
-    ordered = wanted.where(QuerySubject.query_id == query_id).order_by(QuerySubject.position)
+    selection = select(QuerySubject.token, QuerySubject.indicator_type, QuerySubject.hit_id)
+    ordered = selection.where(QuerySubject.query_id == query_id).order_by(QuerySubject.position)
     return [QueriedToken(*row) for row in session.execute(ordered)]
 
 
@@ -224,12 +224,12 @@ def page_of_queries(
     session: Session, member_id: str, asked: QueriesQuery, *, person_id: str | None, today: date
 ) -> Sequence[Query]:
     """A member's queries behind a cursor, in order of the id; with `person_id`, those it asked or is to authorise."""
-    wanted = select(Query).where(Query.member_id == member_id, Query.query_id > (asked.cursor or ""))
+    selection = select(Query).where(Query.member_id == member_id, Query.query_id > (asked.cursor or ""))
     if person_id is not None:
-        wanted = wanted.where(or_(Query.asker_id == person_id, Query.authoriser_id == person_id))
+        selection = selection.where(or_(Query.asker_id == person_id, Query.authoriser_id == person_id))
     if asked.state is not None:
-        wanted = wanted.where(_is_in_state(QueryState(asked.state), today))
-    return session.scalars(wanted.order_by(Query.query_id).limit(asked.limit)).all()
+        selection = selection.where(_is_in_state(QueryState(asked.state), today))
+    return session.scalars(selection.order_by(Query.query_id).limit(asked.limit)).all()
 
 
 def _is_in_state(state: QueryState, today: date) -> ColumnElement[bool]:
@@ -256,8 +256,8 @@ def list_watching(session: Session, today: date) -> Sequence[Query]:
 
 def matches_of(session: Session, query_id: str) -> set[Match]:
     """The rows that were disclosed to a query's agency."""
-    wanted = select(QueryMatch.token, QueryMatch.member_id, QueryMatch.submission_id)
-    return {Match(*row) for row in session.execute(wanted.where(QueryMatch.query_id == query_id))}
+    selection = select(QueryMatch.token, QueryMatch.member_id, QueryMatch.submission_id)
+    return {Match(*row) for row in session.execute(selection.where(QueryMatch.query_id == query_id))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def disclosed_overlaps(session: Session, query_ids: Collection[str], today: date
     they are about, in the order of its tokens.
     """
     other, own, theirs = aliased(Query), aliased(QuerySubject), aliased(QuerySubject)
-    wanted = (
+    selection = (
         select(QueryOverlap.query_id, other.member_id, other.authoriser_id, own.token)
         .join(other, other.query_id == QueryOverlap.other_id)
         .join(own, own.query_id == QueryOverlap.query_id)
@@ -339,7 +339,7 @@ def disclosed_overlaps(session: Session, query_ids: Collection[str], today: date
     )
     found: dict[str, list[OverlappingQuery]] = {query_id: [] for query_id in query_ids}
     for some in in_even_chunks(sorted(found), 1024):
-        for query_id, agency, officer, token in session.execute(wanted.where(QueryOverlap.query_id.in_(some))):
+        for query_id, agency, officer, token in session.execute(selection.where(QueryOverlap.query_id.in_(some))):
             found[query_id].append(OverlappingQuery(agency, officer, token))
     return found
 
@@ -347,8 +347,8 @@ def disclosed_overlaps(session: Session, query_ids: Collection[str], today: date
 def purge_queries(session: Session, before: date, limit: int) -> int:
     """Delete up to `limit` queries that are over since before a day, with their tokens; how many queries."""
     over = (QueryState.REFUSED.value, QueryState.LAPSED.value, QueryState.ENDED.value)
-    wanted = select(Query.query_id).where(Query.state.in_(over), Query.ends_on < before).limit(limit)
-    query_ids = list(session.scalars(wanted))
+    selection = select(Query.query_id).where(Query.state.in_(over), Query.ends_on < before).limit(limit)
+    query_ids = list(session.scalars(selection))
     for some in in_even_chunks(query_ids, 1024):
         for model in (QuerySubject, QueryPaper, QueryMatch, QueryOverlap):
             run_counted(session, delete(model).where(model.query_id.in_(some)))

@@ -100,8 +100,8 @@ def _find_status(session: Session, roots: Roots, envelope: Envelope) -> Statemen
     return _status(stored, _signers(session, stored), roots.signing(stored.payload))
 
 
-def _status(stored: StoredStatement, signers: frozenset[str], wanted: Sequence[Root]) -> StatementAnswer:
-    signatures, quorum = count_signatures(signers, wanted)
+def _status(stored: StoredStatement, signers: frozenset[str], signing_roots: Sequence[Root]) -> StatementAnswer:
+    signatures, quorum = count_signatures(signers, signing_roots)
     return StatementAnswer(state=stored.state, signatures=signatures, quorum=quorum)
 
 
@@ -120,21 +120,21 @@ def _accept(
             raise StatementError("stale", f"sequence {held.sequence} is in force already")
         if head.sequence == held.sequence:
             raise StatementError("conflict", f"another statement has sequence {held.sequence} already")
-    wanted = load_roots(session, pinned).signing(payload)  # anew under the lock: a root may have come into force
-    valid = {name: signature for name, signature in signatures.items() if name in together(wanted).ids}
-    if find_statement(session, head.digest) is None and not _is_enough(frozenset(valid), wanted):
+    signing_roots = load_roots(session, pinned).signing(payload)  # anew under the lock: a root may have come into force
+    valid = {name: signature for name, signature in signatures.items() if name in together(signing_roots).ids}
+    if find_statement(session, head.digest) is None and not _is_enough(frozenset(valid), signing_roots):
         _check_room(session, payload, valid)
     stored = find_statement(session, add_payload(session, payload, now))
     assert stored is not None  # noqa: S101 - just added; for the type checker
-    if stored.state == DISCARDED and not _is_enough(frozenset(valid), wanted):
+    if stored.state == DISCARDED and not _is_enough(frozenset(valid), signing_roots):
         raise StatementError("discarded", "the operator discarded this proposal: it is to be drafted anew")
     if stored.state in {DISCARDED, SUPERSEDED}:
         stored.state = COLLECTING  # it is newer than what is in force, so that nothing but a draft took its place
     _add_signatures(session, stored, valid, now)
     signers = _signers(session, stored)
-    if stored.state == COLLECTING and _is_enough(signers, wanted):
+    if stored.state == COLLECTING and _is_enough(signers, signing_roots):
         _bring_into_force(session, pinned, stored, now)
-    return _status(stored, signers, wanted)
+    return _status(stored, signers, signing_roots)
 
 
 def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -> None:
@@ -149,8 +149,8 @@ def _check_room(session: Session, payload: bytes, brought_by: Collection[str]) -
             raise StatementError("waiting", f"{detail}: {cure}")
 
 
-def _is_enough(signers: frozenset[str], wanted: Sequence[Root]) -> bool:
-    return all(len(signers & root.ids) >= root.quorum for root in wanted)
+def _is_enough(signers: frozenset[str], signing_roots: Sequence[Root]) -> bool:
+    return all(len(signers & root.ids) >= root.quorum for root in signing_roots)
 
 
 def _add_signatures(session: Session, stored: StoredStatement, valid: Mapping[str, bytes], now: datetime) -> None:

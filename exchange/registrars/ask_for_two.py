@@ -32,12 +32,12 @@ def ask_for_two(database: Database, member_id: str, code: FourEyes, now: datetim
         stated = None if held is None else parse_statement(held.payload)
         if not isinstance(stated, MemberStatement):
             raise UnknownMemberError(f"no statement in force speaks of the member {member_id}")
-        wanted = stated.four_eyes | {code} if is_wanted else stated.four_eyes - {code}
-        if wanted == stated.four_eyes:
+        codes = stated.four_eyes | {code} if is_wanted else stated.four_eyes - {code}
+        if codes == stated.four_eyes:
             raise NothingToChangeError(f"the statement of {member_id} says so already")
 
         def draft(sequence: int) -> AnyStatement:
-            return dataclasses.replace(stated, sequence=sequence, issued_at=now, four_eyes=wanted)
+            return dataclasses.replace(stated, sequence=sequence, issued_at=now, four_eyes=codes)
 
         return add_draft(session, "member", member_id, draft, now)
 

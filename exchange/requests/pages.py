@@ -127,7 +127,7 @@ def _gateway(code: str, rule: GatewayRule) -> Gateway:
             for pair in rule.parties
         ],
         modes=sorted(rule.modes),
-        conditions=[ModeCondition(mode=mode, condition=wanted.value) for mode, wanted in rule.conditions.items()],
+        conditions=[ModeCondition(mode=mode, condition=condition.value) for mode, condition in rule.conditions.items()],
         statements=[GatewayStatement(field=name, question=getattr(rule, name)) for name in statements],
         confirmations=[
             GatewayConfirmation(codes=list(one.codes), question=one.question, condition=one.condition)

@@ -136,8 +136,8 @@ def find_part(session: Session, request_id: str, member_id: str) -> RequestPart 
 
 def list_parts(session: Session, request_id: str) -> Sequence[RequestPart]:
     """All parts of a request, by the ids of their holders."""
-    wanted = select(RequestPart).where(RequestPart.request_id == request_id).order_by(RequestPart.member_id)
-    return session.scalars(wanted).all()
+    selection = select(RequestPart).where(RequestPart.request_id == request_id).order_by(RequestPart.member_id)
+    return session.scalars(selection).all()
 
 
 def page_of_requests(
@@ -152,9 +152,9 @@ def page_of_requests(
         own, held = and_(own, InformationRequest.state == asked.state), RequestPart.state == asked.state
     kept = {None: or_(own, held), Direction.OUTGOING.value: own, Direction.INCOMING.value: held}[asked.direction]
     part = and_(RequestPart.request_id == InformationRequest.request_id, RequestPart.member_id == member_id)
-    wanted = select(InformationRequest, RequestPart).outerjoin(RequestPart, part)
-    wanted = wanted.where(kept, InformationRequest.request_id > (asked.cursor or ""))
-    found = session.execute(wanted.order_by(InformationRequest.request_id).limit(asked.limit))
+    selection = select(InformationRequest, RequestPart).outerjoin(RequestPart, part)
+    selection = selection.where(kept, InformationRequest.request_id > (asked.cursor or ""))
+    found = session.execute(selection.order_by(InformationRequest.request_id).limit(asked.limit))
     return [(row[0], row[1]) for row in found]
 
 
@@ -168,26 +168,26 @@ def count_open(session: Session, member_id: str) -> dict[Direction, int]:
 def states_by_hit(session: Session, member_id: str, hit_ids: Iterable[str]) -> dict[str, set[str]]:
     """The states of the requests that a member made about each of its hits."""
     found: dict[str, set[str]] = {}
-    wanted = select(InformationRequest.hit_id, InformationRequest.state).where(
+    selection = select(InformationRequest.hit_id, InformationRequest.state).where(
         InformationRequest.member_id == member_id
     )
     for some in in_even_chunks(sorted(set(hit_ids)), 1024):
-        for hit_id, state in session.execute(wanted.where(InformationRequest.hit_id.in_(some))):
+        for hit_id, state in session.execute(selection.where(InformationRequest.hit_id.in_(some))):
             found.setdefault(hit_id, set()).add(state)
     return found
 
 
 def list_to_remind(session: Session, now: datetime, limit: int) -> list[tuple[str, str]]:
     """(request, holder) of the parts whose holder is to be reminded by now."""
-    wanted = select(RequestPart.request_id, RequestPart.member_id).where(RequestPart.remind_at <= now)
-    return [(row[0], row[1]) for row in session.execute(wanted.order_by(RequestPart.remind_at).limit(limit))]
+    selection = select(RequestPart.request_id, RequestPart.member_id).where(RequestPart.remind_at <= now)
+    return [(row[0], row[1]) for row in session.execute(selection.order_by(RequestPart.remind_at).limit(limit))]
 
 
 def list_lapsed(session: Session, now: datetime, limit: int) -> Sequence[str]:
     """The requests that are not closed and whose time is over."""
     open_ones = InformationRequest.closed_at.is_(None), InformationRequest.lapses_at <= now
-    wanted = select(InformationRequest.request_id).where(*open_ones).order_by(InformationRequest.lapses_at)
-    return session.scalars(wanted.limit(limit)).all()
+    selection = select(InformationRequest.request_id).where(*open_ones).order_by(InformationRequest.lapses_at)
+    return session.scalars(selection.limit(limit)).all()
 
 
 def mark_withdrawn(session: Session, parts: Iterable[tuple[str, str]], now: datetime) -> None:

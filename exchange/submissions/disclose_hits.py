@@ -70,17 +70,17 @@ def work_out_hits(
     the `reader`; `ways` are those in which tokens are held now.
     """
     shown = last_shown(session, sorted(ways.keys() | set(tokens)))
-    news, missing, wanted = _UndisclosedHits(authority, reader), [], _Wanted()
+    news, missing, undisclosed = _UndisclosedHits(authority, reader), [], _Undisclosed()
     for token in sorted(ways.keys() | shown.keys()):
         new = news.of(ways.get(token, ()), shown.get(token, ()))
         missing += [(token, member_id) for member_id in new.missing]
-        for member_id, now_shown in new.wanted:
-            wanted.setdefault(member_id, {})[token] = now_shown
+        for member_id, now_shown in new.undisclosed:
+            undisclosed.setdefault(member_id, {})[token] = now_shown
     if missing:
         add_hits(session, missing)
     return [
         CurrentHit(hit, *some[hit.token])
-        for member_id, some in wanted.items()
+        for member_id, some in undisclosed.items()
         for hit in hits_of_member(session, member_id, list(some))
     ]
 
@@ -88,14 +88,14 @@ def work_out_hits(
 _NowShown = tuple[Overlap | None, str | None]
 """What a member may see of a token, and the same as canonical JSON."""
 _NOTHING: _NowShown = (None, None)
-_Wanted = dict[str, dict[bytes, _NowShown]]
+_Undisclosed = dict[str, dict[bytes, _NowShown]]
 
 
 class _New(NamedTuple):
     """The members that have no hit yet, and what those may see who were last shown something else, or read."""
 
     missing: list[str]
-    wanted: list[tuple[str, _NowShown]]
+    undisclosed: list[tuple[str, _NowShown]]
 
 
 class _UndisclosedHits:
@@ -119,12 +119,12 @@ class _UndisclosedHits:
     def _work_out(self, way: Way, shown: dict[str, str | None]) -> _New:
         allowed = {member_id: self._as_shown(seen) for member_id, seen in see_overlaps(way, self._authority).items()}
         missing = sorted(_sharing(way) - shown.keys())
-        wanted = [
+        undisclosed = [
             (member_id, allowed.get(member_id, _NOTHING))
             for member_id, view_json in (shown | dict.fromkeys(missing)).items()
             if allowed.get(member_id, _NOTHING)[1] != view_json or member_id == self._reader
         ]
-        return _New(missing, wanted)
+        return _New(missing, undisclosed)
 
     def _as_shown(self, overlap: Overlap) -> _NowShown:
         encoded = msgspec.json.encode(overlap)
