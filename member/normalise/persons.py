@@ -1,10 +1,11 @@
 """Persons: `NAME|YYYY-MM-DD`.
 
-The name, in this order: diacritics dropped (canonical decomposition, then every combining mark), apostrophes dropped,
-special Latin letters spelt out (CLDR's Latin-ASCII table, and schwa as E after ICAO Doc 9303), other punctuation to
-spaces, upper case, titles dropped when a name remains, tokens sorted. Letters of other scripts are kept. So
-`O'NEILL, Mrs Anna-Lena` and `Anna Lena ONeill` are one. The rule gives the same for its own result in whatever order,
-so a title is one wherever it stands.
+The name, in this order: diacritics of Latin, Greek, Cyrillic, Arabic and Hebrew letters dropped (canonical
+decomposition, then every combining mark behind such a letter), apostrophes dropped, special Latin letters spelt out
+(CLDR's Latin-ASCII table, and schwa as E after ICAO Doc 9303), other punctuation to spaces, upper case, titles dropped
+when a name remains, tokens sorted. Letters of other scripts are kept with their marks, which make other letters of
+them. So `O'NEILL, Mrs Anna-Lena` and `Anna Lena ONeill` are one. The rule gives the same for its own result in whatever
+order, so a title is one wherever it stands.
 
 The date: member.normalise.birth_dates.
 """
@@ -18,7 +19,7 @@ from member.normalise.birth_dates import birth_date
 from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
 from member.normalise.placeholders import refuse_nobody, refuse_word
-from member.normalise.text import CodePointTable, refuse_formula, refuse_sheet_error
+from member.normalise.text import CodePointTable, refuse_formula, refuse_sheet_error, without_diacritics
 from schemas.terms import IndicatorType
 
 _APOSTROPHES = frozenset(
@@ -99,7 +100,7 @@ _LIKE_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
 
 
 def _fold(character: str) -> str | None:
-    if character in _APOSTROPHES or character == _TATWEEL or unicodedata.combining(character):
+    if character in _APOSTROPHES or character == _TATWEEL:
         return None
     spelt = _SPELT_OUT.get(character)
     if spelt:
@@ -186,7 +187,7 @@ def _name_key(name: str) -> str:
     if name.isascii():
         words = name.translate(_FOLD_ASCII).upper().split()
     else:
-        folded = unicodedata.normalize("NFD", name).translate(_FOLD).upper()
+        folded = without_diacritics(name).translate(_FOLD).upper()
         words = unicodedata.normalize("NFC", folded).split()
         for word in words:
             _refuse_mixed_scripts(word)

@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 from member.normalise.outcome import NormalisationError
+from member.normalise.text import without_diacritics
 
 _WORDS = """
 UNKNOWN UNK NK NOTKNOWN NOTAVAILABLE NOTAPPLICABLE NOTPROVIDED NOTGIVEN NOTSTATED NOTRECORDED NOTSUPPLIED NOTDISCLOSED
@@ -66,8 +67,7 @@ def _folded(text: str) -> str:
     """In capitals, without spaces, signs and diacritics."""
     if text.isascii():
         return _SIGNS.sub("", text).upper()
-    plain = "".join(each for each in unicodedata.normalize("NFD", text) if not unicodedata.combining(each))
-    return _SIGNS.sub("", unicodedata.normalize("NFC", plain)).upper()
+    return _SIGNS.sub("", unicodedata.normalize("NFC", without_diacritics(text))).upper()
 
 
 WORDS = frozenset(_folded(word) for word in _WORDS.split())

@@ -19,6 +19,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 from member.normalise.outcome import NormalisationError
 
@@ -66,6 +67,10 @@ _HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u22
 _MARKS_BESIDE_LETTERS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2010\u2011\u2012\u2013\u2014\u00b4\u00a0")
 _ACCENTS_ALONE = str.maketrans(dict.fromkeys("\u00b4\u0384\u1fbd\u1fbf\u1ffd\u1ffe", "'"))
 """Acute accents and breathings typed as apostrophes; NFKC makes a space and a combining mark of them."""
+
+_SCRIPTS_WITH_DIACRITICS = frozenset({"LATIN", "GREEK", "CYRILLIC", "ARABIC", "HEBREW", "MODIFIER"})
+_VOICED_ALONE = re.compile(r" ([\u3099\u309a])")
+"""NFKC puts a space in front of a Japanese voicing mark that stands alone; it belongs to the kana before it."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENTITY_LEVELS = 3  # `&amp;#39;`: text that went through a web page twice
@@ -123,6 +128,27 @@ def clean(value: str) -> str:
         text = _unwrapped(text)
     refuse_sheet_error(text)
     return text
+
+
+def without_diacritics(text: str) -> str:
+    """Without the marks on letters of the scripts that are written with them and without; canonically decomposed. In
+    any other script (kana, Thai, Devanagari) a mark makes another letter, so it stays.
+    """
+    kept, loses_marks = [], True
+    for character in unicodedata.normalize("NFD", _VOICED_ALONE.sub(r"\1", text)):
+        if not unicodedata.combining(character):
+            loses_marks = _loses_marks(character)
+        elif loses_marks:
+            continue
+        kept.append(character)
+    return "".join(kept)
+
+
+@lru_cache(maxsize=4096)
+def _loses_marks(character: str) -> bool:
+    if unicodedata.category(character)[0] not in "LM":
+        return True
+    return unicodedata.name(character, "?").split()[0] in _SCRIPTS_WITH_DIACRITICS
 
 
 def refuse_left_out(text: str) -> None:

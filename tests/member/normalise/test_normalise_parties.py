@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from tests.member.normalise.examples import form_of, lei_of, refusal_of
@@ -48,6 +50,28 @@ def test_spellings_of_one_name_are_one_person(name: str) -> None:
 def test_names_lose_diacritics_and_keep_other_scripts(name: str, key: str) -> None:
     """Special letters are spelt out."""
     assert form_of("person", f"{name}|1980-01-31") == f"{key}|1980-01-31"
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["タカタ タカダ タガタ", "ハヤシ バヤシ パヤシ", "สุดา สูดา สดา", "क्षमा कषमा", "デスト テスドウ", "なじ"],
+)
+def test_a_mark_that_makes_another_letter_tells_persons_apart(names: str) -> None:
+    """Every spelling is its own form, also in halves of a syllable; the others would be overlaps of strangers."""
+    each = names.split()
+    forms = [form_of("person", f"{name}|1980-01-31") for name in each]
+    assert forms == [f"{name}|1980-01-31" for name in each]
+    assert [form_of("person", f"{unicodedata.normalize('NFD', name)}|1980-01-31") for name in each] == forms
+
+
+def test_kana_of_half_width_and_voicing_marks_alone_are_the_same_letters() -> None:
+    for written in ("ﾀｶﾀﾞ", "タカタ\u3099", "タカタ\u309b"):
+        assert form_of("person", f"{written}|1980-01-31") == "タカダ|1980-01-31"
+
+
+def test_arabic_hebrew_and_greek_points_do_not_tell_persons_apart() -> None:
+    for written, plain in (("مُحَمَّد", "محمد"), ("מֹשֶׁה", "משה"), ("Ἄννα", "Αννα")):
+        assert form_of("person", f"{written}|1980-01-31") == form_of("person", f"{plain}|1980-01-31")
 
 
 @pytest.mark.parametrize("birth", ["1980-01-31", "31/01/1980", " 31/1/1980 ", "١٩٨٠-٠١-٣١"])
