@@ -8,6 +8,7 @@ from stdnum.iso7064 import mod_97_10
 
 from member.normalise.check_digits import refuse_second_form
 from member.normalise.circumstances import Circumstances
+from member.normalise.company_registers import in_the_registers_form
 from member.normalise.countries import COUNTRIES
 from member.normalise.numbers import refuse_scientific, without_decimals
 from member.normalise.outcome import Canonical, NormalisationError
@@ -37,13 +38,10 @@ _DATE = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1[0-9]{4}|[0-9]{4}([./-])[0-9]{
 _FRACTION = re.compile(r"[0-9][.,](0{1,2}|[0-9]{1,2})\Z")
 _NAMED_AS_THEIR_COUNTRY = frozenset({"CH"})
 """Countries whose register begins its numbers with the country's letters."""
-_VAT_NUMBER_IS_THE_REGISTERS = frozenset({"BE", "DK", "NO"})
+_VAT_NUMBER_IS_THE_REGISTERS = frozenset({"BE", "CZ", "DK", "FI", "NO", "PT"})
 """There the VAT number is the company's number with the country's letters in front."""
 _GERMAN_BEHIND = re.compile(r"[0-9]+(?:HR[AB]|GNR|PR|VR)[A-Z]{0,2}")
 _SIRET_LENGTH = 14
-_LENGTHS = {"DK": 8, "FI": 8, "IT": 11, "NL": 8, "NO": 9, "PT": 9, "SE": 10}
-"""Digits of a number where the register has one length: CVR, Y-tunnus, codice fiscale, KVK, organisasjonsnummer, NIPC,
-organisationsnummer. A spreadsheet drops the zeros in front."""
 _EXPECTED = "expected: GB:01234567"
 _UK_LENGTH = 8  # Companies House numbers with eight characters; spreadsheets and people drop the zeros
 _UK_LETTERS = re.compile(r"(R|[A-Z]{2})([0-9]+)")
@@ -132,7 +130,7 @@ def _as_registered(country: str, number: str) -> str:
     if _NAMED.match(number) or _NAMED_BEHIND.search(number):
         raise NormalisationError("words beside the number", f"{_EXPECTED}, the number alone")
     if number.startswith(country) and number[2:].isdigit() and country in _VAT_NUMBER_IS_THE_REGISTERS:
-        return number[2:]
+        return in_the_registers_form(country, number[2:])
     if number.startswith(country) and number[2:].isdigit() and country not in _NAMED_AS_THEIR_COUNTRY:
         raise NormalisationError(
             "the country in front of the number again",
@@ -144,13 +142,8 @@ def _as_registered(country: str, number: str) -> str:
         raise NormalisationError(
             "14 digits: a SIRET, which names one place of a company", "write its first nine digits, the SIREN"
         )
-    length = _LENGTHS.get(country)
-    if length and number.isdigit() and len(number) != length:
-        raise NormalisationError(
-            f"{len(number)} digits", f"the register's numbers there have {length}, zeros in front included"
-        )
     if country != "GB":
-        return number
+        return in_the_registers_form(country, number)
     if number.isdigit():
         number = number.zfill(_UK_LENGTH)
     lettered = _UK_LETTERS.fullmatch(number)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from member.normalise.company_registers import LENGTHS, WITHOUT_ZEROS
 from member.normalise.national_checks import CHECKS
 from member.normalise.outcome import NormalisationError
 from member.normalise.rules import RULES, normalise
@@ -43,3 +44,10 @@ def test_every_type_has_examples_of_both_kinds() -> None:
 def test_the_countries_whose_own_check_is_made_are_named() -> None:
     (named,) = re.findall(r"puts inside \(([A-Z, ]+)\)", PAGE)
     assert named.split(", ") == sorted(CHECKS)
+
+
+def test_the_countries_whose_registers_have_lengths_are_named() -> None:
+    (named,) = re.findall(r"register\ngives \(([A-Z, ]+)\)", PAGE)
+    assert named.split(", ") == sorted(LENGTHS)
+    (named,) = re.findall(r"counts without them \(([A-Z, ]+), and", PAGE)
+    assert named.split(", ") == sorted(WITHOUT_ZEROS)

@@ -113,8 +113,8 @@ def test_a_person_without_a_name_or_a_full_real_date_of_birth_is_refused(value: 
         ("GB:sc123456", "GB:SC123456"),
         ("DE:HRB 1234 b", "DE:HRB1234B"),
         ("CH:CHE-123.456.789", "CH:CHE123456789"),
-        ("FR:12/345/6", "FR:123456"),
-        ("FR:0012", "FR:0012"),
+        ("LB:12/345/6", "LB:123456"),
+        ("LB:0012", "LB:0012"),
     ],
 )
 def test_a_company_is_its_country_and_the_letters_and_digits_of_its_number(value: str, canonical: str) -> None:
