@@ -103,6 +103,15 @@ def latest_effective(session: Session, kind: str, subject: str) -> StoredStateme
     ).first()
 
 
+def other_exchange(session: Session, exchange_id: str) -> str | None:
+    """The id of another exchange whose statement is in force or waits here; None where there is none. A database is
+    that of one exchange.
+    """
+    others = StoredStatement.type == "exchange", StoredStatement.subject != exchange_id
+    alive = StoredStatement.state.in_((COLLECTING, EFFECTIVE))
+    return session.scalars(select(StoredStatement.subject).where(*others, alive).limit(1)).first()
+
+
 def list_effective_about(session: Session, kind: str, subject: str) -> Sequence[StoredStatement]:
     """Every statement about a subject that came into force, the oldest first."""
     return session.scalars(

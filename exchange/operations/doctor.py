@@ -32,6 +32,7 @@ from exchange.kernel.fitness import DatabaseUnfitError
 from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import LogRefusedError
 from exchange.log.reading import stands_still
+from exchange.membership.statements import other_exchange
 from exchange.operations.measures import is_worker_alive
 from exchange.operations.restore import LogState, compare_with_head
 from exchange.operations.start_checks import WHAT_TO_DO
@@ -136,6 +137,7 @@ def _check_database(settings: Settings, clock: Callable[[], datetime]) -> Iterat
         kind = "SQLite" if database.is_sqlite else "PostgreSQL"
         check_current(database)
         yield Finding("database", True, f"{kind} answers, is fit, and its tables are this version's")
+        yield from _check_own(settings, database)
         yield _check_clock(database, clock)
         yield from _check_log(settings, database, clock())
     except DatabaseUnfitError as error:
@@ -144,6 +146,14 @@ def _check_database(settings: Settings, clock: Callable[[], datetime]) -> Iterat
         yield _unusable(settings, error)
     finally:
         database.dispose()
+
+
+def _check_own(settings: Settings, database: Database) -> Iterator[Finding]:
+    with database.reading() as session:
+        other = other_exchange(session, settings.exchange_id)
+    if other is not None:
+        found = f"it is that of exchange {other}, not of {settings.exchange_id}"
+        yield Finding("database", False, found, f"name the database of {settings.exchange_id} in config.toml")
 
 
 def _unusable(settings: Settings, error: SQLAlchemyError) -> Finding:

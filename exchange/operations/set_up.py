@@ -20,8 +20,9 @@ from exchange.configuration.settings import (
     make_webhook_key,
     write_config,
 )
-from exchange.kernel.session import create_database
+from exchange.kernel.session import Database, create_database
 from exchange.log.head_file import HeadFile
+from exchange.membership.statements import list_newest_effective, other_exchange
 from exchange.registrars.propose import propose_statement
 from keys.custody.files import make_private_folder, write_private_file, write_secret
 from keys.custody.new_home import is_unfinished, whole_home
@@ -91,6 +92,7 @@ def _draft_own_statement(settings: Settings, receipt_key: bytes, now: datetime) 
     database = create_database(settings.database_url)
     try:
         upgrade(database)
+        _refuse_used(database, settings.exchange_id)
         return propose_statement(
             database,
             "exchange",
@@ -108,6 +110,18 @@ def _draft_own_statement(settings: Settings, receipt_key: bytes, now: datetime) 
         )
     finally:
         database.dispose()
+
+
+def _refuse_used(database: Database, exchange_id: str) -> None:
+    """SettingsError for the database of an exchange that was in force, or of one with another id."""
+    with database.reading() as session:
+        other = other_exchange(session, exchange_id)
+        in_force = list_newest_effective(session)
+    if other is not None or in_force:
+        raise SettingsError(
+            f"the database is that of exchange {other or exchange_id} already; name an empty one, or restore that"
+            " exchange from its backup: exchange restore"
+        )
 
 
 def _public_url(url: str) -> str:

@@ -322,10 +322,10 @@ def _count(elements: bytes) -> int:
     count, rest = divmod(len(elements), ELEMENT_BYTES)
     if rest:
         raise InvalidElementError(f"a batch is a whole number of {ELEMENT_BYTES} bytes, this is {len(elements)}")
-    if not elements[31::32].isascii():  # one test of all last bytes: bit 255 is their highest bit
-        fault = _first_fault(elements)
-        if fault is not None:
-            raise fault
+    highest = elements[ELEMENT_BYTES - 1 :: ELEMENT_BYTES]
+    if not highest.isascii():  # one test of all last bytes: bit 255 is their highest bit
+        at = next(at for at, byte in enumerate(highest) if byte & 0x80)
+        raise InvalidElementError("bit 255 is set", at)
     return count
 
 

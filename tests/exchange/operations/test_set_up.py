@@ -52,6 +52,7 @@ def guarded() -> Iterator[PostgresqlServer]:
             with engine.connect() as connection:
                 connection.execute(text(f"CREATE ROLE exchange LOGIN PASSWORD '{SECRET}'"))
                 connection.execute(text("CREATE DATABASE exchange OWNER exchange"))
+                connection.execute(text("CREATE DATABASE shared OWNER exchange"))
                 connection.execute(text("CREATE DATABASE others"))
                 connection.execute(text("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 OWNER exchange"))
                 connection.execute(text("CREATE DATABASE readonly OWNER exchange"))
@@ -160,6 +161,20 @@ def test_what_was_killed_is_neither_opened_nor_in_the_way(run: Run, options: tup
     assert (code, "was left half made" in done["error"]["detail"]) == (1, True)
     assert run("--home", home, "init", *options)[0] == 0
     assert run("--home", home, "log", "status")[0] == 0
+
+
+def test_a_database_is_that_of_one_exchange(
+    guarded: PostgresqlServer, run: Run, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    database = ("--database-url", _url(guarded, database="shared"))
+    assert run("--home", tmp_path / "first", "init", *options, *database)[0] == 0
+    code, done = run("--home", tmp_path / "other", "init", *options[:-1], "uk2", *database)
+    assert (code, done["error"]["type"]) == (1, "settings")
+    assert "the database is that of exchange uk already" in done["error"]["detail"]
+    assert not (tmp_path / "other").exists()
+    config = tmp_path / "first" / "config.toml"
+    config.write_text(config.read_text().replace('exchange_id = "uk"', 'exchange_id = "uk3"'))
+    assert "name the database of uk3" in _wrong(tmp_path / "first")["database"]
 
 
 @pytest.fixture

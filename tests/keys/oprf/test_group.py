@@ -96,6 +96,14 @@ def test_the_form_of_a_batch_is_checked_without_its_encodings() -> None:
         assert refusal.value.position == 1
 
 
+def test_the_form_of_a_batch_is_tested_without_looking_at_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key holder does so before it charges anything."""
+    monkeypatch.setattr(group, "_is_valid_point", lambda _: pytest.fail("a point was looked at"))
+    with pytest.raises(group.InvalidElementError) as caught:
+        group.check_batch_form(G * 3 + BIT_255 + G)
+    assert caught.value.position == 3
+
+
 @given(st.binary(min_size=ELEMENT_BYTES, max_size=ELEMENT_BYTES))
 @settings(deadline=None, max_examples=300)
 def test_exactly_the_encodings_of_the_rfc_are_accepted(encoding: bytes) -> None:
