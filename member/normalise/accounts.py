@@ -8,6 +8,7 @@ the UK modulus check is applied: both change over the years, and members with di
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 from stdnum.iso7064 import mod_97_10
 
@@ -29,7 +30,7 @@ _SORT_CODE_IBAN = re.compile(r"(?:GB|IE)[0-9]{2}[A-Z0-9]{4}([0-9]{14})")
 _SORT_CODE_FIRST = re.compile(r"([0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{2} [0-9]{2} [0-9]{2})[\s:/_-]+(.+)")
 _NINE_AFTER_SIX = re.compile(r"([0-9]{6})([0-9]{9})")
 _NUMBER_FIRST = re.compile(r"(?:[0-9]{8}|[0-9]{4}\D+[0-9]{4})\D+(?:[0-9]{6}|[0-9]{2}\D+[0-9]{2}\D+[0-9]{2})")
-_SORT_CODE_LENGTH, _LONGEST_GROUP = 6, 5
+_SORT_CODE_LENGTH, _NUMBER_LENGTH, _LONGEST_GROUP = 6, 8, 5
 _ROLL_NUMBER = re.compile(r"\bROLL\b|[A-Z]/[0-9]|/[0-9]+-[0-9]", re.IGNORECASE)
 _NO_ACCOUNTS = frozenset({"00000000", "99999999"})
 _DATE_IN_FRONT = re.compile(r"(?:19|20)[0-9]{2}([./-])[0-9]{2}\1[0-9]{2}\s.*")
@@ -71,10 +72,10 @@ def _refuse_other_parts(text: str) -> None:
     """NormalisationError for 14 digits that are written in parts other than six and eight: with the account number in
     front, or with a sort code that lost its zero before nine digits. Even groups (4 4 4 2) say nothing of parts.
     """
-    if _NUMBER_FIRST.fullmatch(text):
-        raise NormalisationError("the account number stands in front of the sort code", "write the sort code first")
     if _DATE_IN_FRONT.fullmatch(text):
         raise NormalisationError("this looks like a date and a time", _EXPECTED_ACCOUNT)
+    if _NUMBER_FIRST.fullmatch(text) or _has_number_first(text):
+        raise NormalisationError("the account number stands in front of the sort code", "write the sort code first")
     groups = [len(group) for group in _SEPARATORS.split(text)]
     if len(groups) == 1:
         return
@@ -82,6 +83,21 @@ def _refuse_other_parts(text: str) -> None:
     is_even = len(set(groups[:-1])) == 1 and groups[-1] <= groups[0] <= _LONGEST_GROUP
     if _SORT_CODE_LENGTH not in ends and not is_even:
         raise NormalisationError("the parts do not have six and eight digits", _EXPECTED_ACCOUNT)
+
+
+def _has_number_first(text: str) -> bool:
+    """True if the separators change where eight digits may end: each side has one separator inside, and between the two
+    stands a space or a separator that neither has (`12-34-56-78 20-20-15`).
+    """
+    between = [found[0].strip() or " " for found in _SEPARATORS.finditer(text)]
+    ends = list(accumulate(map(len, _SEPARATORS.split(text))))
+    if _NUMBER_LENGTH not in ends or len(set(between)) == 1:
+        return False
+    place = ends.index(_NUMBER_LENGTH)
+    number, sort_code = set(between[:place]), set(between[place + 1 :])
+    if len(number) > 1 or len(sort_code) > 1:
+        return False
+    return between[place] == " " or between[place] not in number | sort_code
 
 
 def _no_account(text: str, digits: str) -> NormalisationError:

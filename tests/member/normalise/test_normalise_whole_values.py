@@ -87,6 +87,24 @@ def test_an_account_number_in_front_of_its_sort_code_is_refused(sort_code: str, 
         assert is_refused("bank_account", f"{number}{between}{written}")
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["31 92 68 19 20-20-15", "12-34-56-78 20-20-15", "12-34-56-78 20 20 15", "31.92.68.19/20-20-15",
+     "1234 56 78 / 20-20-15", "12 34 56 78 - 202015"],
+)  # fmt: skip
+def test_an_account_number_in_pairs_in_front_of_its_sort_code_is_refused(value: str) -> None:
+    assert "in front of the sort code" in refusal_of("bank_account", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["20-20-15 31 92 68 19", "20-20-15 31-92-68-19", "20 20 15 31-92-68-19", "20 20 15 / 31 92 68 19",
+     "20 20 15 31 92 68 19", "20-20-15-31-92-68-19", "202015 31-92-68-19", "20.20.15 - 3192 6819"],
+)  # fmt: skip
+def test_a_sort_code_in_front_of_pairs_is_that_account(value: str) -> None:
+    assert form_of("bank_account", value) == "20201531926819"
+
+
 @pytest.mark.parametrize("value", ["90128-001234567", "2000001-2345678", "200000123-45678", "20-00-00 12345678-"])
 def test_an_account_in_parts_of_another_length_is_refused(value: str) -> None:
     assert is_refused("bank_account", value)
