@@ -118,17 +118,49 @@ def _international(with_trunk: str, without: str) -> str:
 
 
 def _possible(digits: str) -> str | None:
-    """The digits, without a trunk prefix that was left in; None if there is no such number."""
+    """The digits, without a trunk prefix that was left in; None if there is no such number. NormalisationError where a
+    trunk prefix may stand and the number is valid neither with it nor without.
+    """
     code = _country_code(digits)
     if code is None:
         return None
     lengths, trunk = _plan(code)
     national = digits[len(code) :]
-    if trunk and national.startswith(trunk):
-        bare = national[len(trunk) :]
-        if _is_valid(code, bare) or (len(national) not in lengths and len(bare) in lengths):
-            return code + bare
+    shorter = _without_trunk(code, trunk, national)
+    is_whole = bool(shorter) and _is_valid(code, national)
+    if not is_whole or national.startswith("0"):
+        for bare in shorter:
+            if _is_valid(code, bare):
+                return code + bare
+    if not is_whole and any(len(bare) in lengths for bare in shorter):
+        for each in (national, *shorter):
+            _unfilled(code + each)
+        raise NormalisationError(
+            "a trunk prefix behind the country code, and no valid number behind it",
+            f"write the number as it is dialled from abroad, with +{code} and its area first",
+        )
     return digits if len(national) in lengths else None
+
+
+def _without_trunk(code: str, trunk: str | None, national: str) -> list[str]:
+    """What remains of the number behind each trunk prefix that its country has, the longest first."""
+    found = [trunk] if trunk and national.startswith(trunk) else []
+    other = _other_trunks(code)
+    matched = other.match(national) if other else None
+    if matched and matched[0] not in found:
+        found.append(matched[0])
+    return [national[len(each) :] for each in sorted(found, key=len, reverse=True)]
+
+
+@cache
+def _other_trunks(code: str) -> re.Pattern[str] | None:
+    """Prefixes that the tables know beside the usual one (`80` in Belarus), where nothing but a prefix is dropped."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
+    prefixes = None if metadata is None else metadata.national_prefix_for_parsing
+    if not prefixes or re.search(r"\((?!\?)", prefixes):
+        return None
+    return re.compile(prefixes)
 
 
 def _without_plus(digits: str, country: str) -> str:
@@ -161,7 +193,7 @@ def _is_plain(digits: str) -> bool:
         return False
     lengths, trunk = _plan(code)
     national = digits[len(code) :]
-    return len(national) in lengths and not (trunk and national.startswith(trunk)) and len(set(national)) > 1
+    return len(national) in lengths and not _without_trunk(code, trunk, national) and len(set(national)) > 1
 
 
 def _unfilled(digits: str) -> str:

@@ -47,6 +47,28 @@ def test_a_phone_number_that_would_have_to_be_guessed_is_refused(value: str, nam
 @pytest.mark.parametrize(
     ("value", "canonical"),
     [
+        ("+375 80 29 123 45 67", "+375291234567"),
+        ("+375 8 029 123 45 67", "+375291234567"),
+        ("+3750291234567", "+375291234567"),
+        ("+375 8001234567", "+3758001234567"),
+        ("+370 8 612 34567", "+37061234567"),
+        ("+370 800 12345", "+37080012345"),
+        ("+91 080 2222 3333", "+918022223333"),
+        ("+7 812 345-67-89", "+78123456789"),
+    ],
+)
+def test_a_trunk_prefix_that_was_left_in_is_dropped(value: str, canonical: str) -> None:
+    assert form_of("phone", value) == canonical
+
+
+@pytest.mark.parametrize("value", ["+972 050-123-4567", "+9720501234567", "+91 022 1234 5678", "+375 80 29 123 45 6"])
+def test_a_trunk_prefix_with_no_valid_number_behind_it_is_refused(value: str) -> None:
+    assert "a trunk prefix" in refusal_of("phone", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "canonical"),
+    [
         ("Anna.Example@Example.COM", "anna.example@example.com"),
         ("mailto:anna@example.com", "anna@example.com"),
         ("MAILTO:anna@example[.]com", "anna@example.com"),
