@@ -18,8 +18,10 @@ from typing import Any
 
 COUNTS = frozenset({"log_verified", "pids"})
 """Objects all of whose numbers are of this kind."""
-GROWING = COUNTS | frozenset({"entries", "log_entry", "logged", "pending", "seconds", "size", "tree_size"})
-"""Fields whose number depends on how long a run took, or on how many ticks the log had."""
+GROWING = COUNTS | frozenset(
+    {"corrections_read", "entries", "log_entry", "logged", "pending", "receipts", "seconds", "size", "tree_size"}
+)
+"""Fields whose number depends on how long a run took, on how many ticks the log had, or on how often somebody asked."""
 BESIDE = {
     "event_id": frozenset({"index", "number"}),
     "log_size": frozenset({"bytes", "log_size", "rows"}),

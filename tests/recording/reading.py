@@ -30,6 +30,8 @@ _ANY_QUERY = frozenset({"after", "cursor", "quorum", "batch", "added_after", "ne
 """Where a page begins, and which key holders are asked."""
 _BY_THE_CLOCK = frozenset({"day_head"})
 """Kinds of entries that are made at hours of the day, whatever anybody does."""
+_POLLED = "corrections"
+"""What the tour asks for again until it is there: how often it was not there yet is left out."""
 _READING = ("read", "listed", "told")
 """How the kinds of entries end that tell that something was read: their number depends on who waited how often."""
 
@@ -63,7 +65,7 @@ def read_recording(folder: Path) -> list[Item]:
                 read = read_request if record["record"] == "request" else read_command
                 items.extend(parts_of(read(record, story, day)))
         items.extend(read_log(folder / story / "exchange.db", story, day))
-    return items
+    return [item for item in items if not _was_not_there_yet(item)]
 
 
 def parts_of(item: Item) -> Iterator[Item]:
@@ -145,7 +147,18 @@ def read_command(record: dict[str, Any], story: str, day: date) -> Item:
         document = masking.text(printed)
     said = said_lines(masking.text(base64.b64decode(record["said"]).decode("utf-8")))
     prose = (*masking.prose, *(("said", line) for line in said))
-    return Item(key, {"status": record["status"], "printed": document}, prose, "corrections list" not in key)
+    counted = f"{_POLLED} list" not in key
+    return Item(key, {"status": record["status"], "printed": document}, prose, counted)
+
+
+def _was_not_there_yet(item: Item) -> bool:
+    """Whether nothing was there of what is asked for again and again."""
+    shown = item.document.get("answer", item.document.get("printed"))
+    if isinstance(shown, dict) and shown.get(_POLLED) == []:
+        return True
+    view = item.document.get("view", item.document)
+    entry = view.get("decoded", view) if isinstance(view, dict) else {}
+    return isinstance(entry, dict) and (entry.get("kind"), entry.get("count")) == (f"{_POLLED}_read", 0)
 
 
 def without_clock(value: Any) -> Any:
