@@ -9,12 +9,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, make_url
 
 READING = "reading"
 """The execution option of connections whose transactions only read."""
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a database on SQLite, None for one on a server."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def prepare_sqlite(engine: Engine, busy_seconds: int, pragmas: Sequence[str] = ()) -> None:

@@ -33,6 +33,15 @@ class HeadFile:
         self._path = path
         self._signer = signer
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that it makes: the head, what is renamed to it, and its lock."""
+        return (
+            self._path,
+            self._path.with_name(f"{self._path.name}.new"),
+            self._path.with_name(f"{self._path.name}.lock"),
+        )
+
     def create(self) -> None:
         """Start a new log with the head of no entries. Raises FileExistsError if there is a head already."""
         with self._locked():

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge.sqlite import sqlite_file
 from exchange.configuration.settings import (
     LOG_KEY_PURPOSE,
     RECEIPT_KEY_PURPOSE,
@@ -25,6 +26,7 @@ from exchange.log.head_file import HeadFile
 from exchange.membership.statements import list_newest_effective, other_exchange
 from exchange.registrars.propose import propose_statement
 from keys.custody.files import make_private_folder, write_private_file, write_secret
+from keys.custody.making import about_to_make, about_to_make_database
 from keys.custody.new_home import is_unfinished, whole_home
 from keys.signatures.messages import SigningKey, canonical_url
 from keys.statements.envelopes import Root
@@ -84,11 +86,14 @@ def _make_home(  # noqa: PLR0917 - what was given and what was read of it
     )
     settings = load_settings(home, {}, being_made=True)
     make_private_folder(settings.head_file.parent)
-    HeadFile(settings.head_file, signer).create()
+    head_file = HeadFile(settings.head_file, signer)
+    about_to_make(*head_file.files)
+    head_file.create()
     return settings, _draft_own_statement(settings, receipt_key.public_bytes, now)
 
 
 def _draft_own_statement(settings: Settings, receipt_key: bytes, now: datetime) -> str:
+    about_to_make_database(sqlite_file(settings.database_url))
     database = create_database(settings.database_url)
     try:
         upgrade(database)

@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from keys.custody.making import about_to_make, about_to_write
 from schemas.values.canonical import canonical_json, parse_canonical_json
 from schemas.values.encoding import from_base64, to_base64
 
@@ -130,6 +131,7 @@ def make_private_folder(path: Path, *, shared: bool = False) -> None:
     """
     try:
         is_new = not path.exists()
+        about_to_make(*reversed([each for each in (path, *path.parents) if not each.exists()]))
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_new and shared and is_group_shared(path.parent):
             path.chmod(0o2770)  # 2000: what is made in it is of its group, whoever makes it
@@ -150,6 +152,7 @@ def write_private_file(path: Path, data: bytes, *, shared: bool = False) -> None
     Raises CustodyError.
     """
     make_private_folder(path.parent, shared=shared)
+    about_to_write(path)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -160,7 +163,7 @@ def write_private_file(path: Path, data: bytes, *, shared: bool = False) -> None
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -201,7 +204,8 @@ def _check_folder(path: Path, *, shared: bool = False) -> None:
         raise CustodyError(f"others may enter {path}: chmod {'2770' if shared else '700'} it")
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Keep the names in a folder through a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

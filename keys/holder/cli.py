@@ -23,7 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edge.database_faults import explain_database_error
 from edge.logs import configure_logs
+from edge.sqlite import sqlite_file
 from keys.custody.files import CustodyError, check_new_passphrase, read_passphrase
+from keys.custody.making import about_to_make_database
 from keys.custody.new_home import is_unfinished, whole_home
 from keys.holder import store
 from keys.holder.budget import WINDOW
@@ -137,6 +139,7 @@ def init(
             passphrase_file=passphrase_file,
             database_url=database_url,
         )
+        about_to_make_database(sqlite_file(config.database_url))
         with _database(config):
             pass
     print_result(NewHolder(**_described(config), home=str(config.home)))

@@ -8,17 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import msgspec
 from msgspec import UNSET
 
-from keys.custody.new_home import as_it_was_on_failure, whole_home
+from keys.custody.new_home import clear_unfinished, is_unfinished, whole_home, whole_shared_folder
 from keys.statements.fingerprints import in_fours
 from keys.statements.keyring import Root
 from member.commands.shared.common import Shown, reporting, table
 from member.commands.shared.passphrases import passphrase_of, unlock_representative
 from member.commands.shared.session import DEFAULT, Session
 from member.commands.shared.terminal import PlainTable
-from member.errors import HomeError, UsageError, quoted
+from member.errors import UsageError, quoted
 from member.identity.access import Unlocked, is_typed
 from member.identity.enrolment import (
     FIRST_REPRESENTATIVES,
@@ -28,7 +27,7 @@ from member.identity.enrolment import (
     create_member,
     registrars_text,
 )
-from member.identity.home import Home
+from member.identity.home import Config, Home
 from member.membership import joining as acts
 from member.membership.joining import check_fingerprint, join_others, read_invitation, root_to_follow
 from member.plain import as_lines
@@ -83,21 +82,24 @@ def init(
         raise UsageError("a sandbox's home holds its vault", "leave out --vault")
     known = {name: _roles_of(name, roles) for name in names}
     _check_role_names(roles, names)
+    check_id(member_id, "member id")
+    _has_vault(folder, session.home_path)
+    if not is_unfinished(session.home_path):
+        Home.find(session.home_path).check_free()
+    files = None if passphrase_dir is None else passphrase_dir.resolve()
+    planned = Home(session.home_path, Config(sandbox=sandbox))
+    people = [
+        NewRepresentative(name, known[name], _new_passphrase(planned, name, known[name], files)) for name in names
+    ]
+    remembered = None if files is None else str(files)
+    # Somebody else may have made the vault while the passphrase was typed.
+    is_there = _has_vault(folder, session.home_path)
     with ExitStack() as made_whole:
+        if folder is not None and not is_there and not _is_same(folder, session.home_path):
+            made_whole.enter_context(whole_shared_folder(folder, session.home_path))
         made_whole.enter_context(whole_home(session.home_path))
-        if folder is not None and not (folder / "vault.sqlite").exists():
-            made_whole.enter_context(as_it_was_on_failure(folder))
         home = Home.make(session.home_path)
-        if home.config.member_id is not None:
-            raise HomeError(f"{home.config.member_id} lives in this home already", "choose another home: --home DIR")
-        files = None if passphrase_dir is None else passphrase_dir.resolve()
-        home.config = msgspec.structs.replace(home.config, member_id=check_id(member_id, "member id"), sandbox=sandbox)
-        people = [
-            NewRepresentative(name, known[name], _new_passphrase(home, name, known[name], files)) for name in names
-        ]
-        home.config = msgspec.structs.replace(home.config, member_id=None)
-        remembered = None if files is None else str(files)
-        if folder is not None and (folder / "vault.sqlite").exists():
+        if folder is not None and is_there:
             return _ask_to_join(home, member_id, people[0], folder, remembered)
         create_member(home, member_id, people, vault=folder, passphrase_dir=remembered, sandbox=sandbox)
     keys = {name: local.public_key for name, local in home.config.representatives.items()}
@@ -105,6 +107,21 @@ def init(
     lines = [f"{member_id}: the key of {name} is in {home.path}" for name in names]
     lines += [f"the vault is in {home.vault_folder.path}", "next: member join CODE", *_who_is_missing(home, names)]
     return Shown({**document, "representatives": keys}, as_lines(lines))
+
+
+def _has_vault(folder: Path | None, home_path: Path) -> bool:
+    """Whether there is a vault to join. What a killed `init` of this home left in its folder is cleared first;
+    CustodyError for what another's left.
+    """
+    if folder is None or _is_same(folder, home_path):
+        return False
+    is_whole = not is_unfinished(home_path) and Home.find(home_path).config.vault == str(folder.resolve())
+    clear_unfinished(folder, home_path, is_whole=is_whole)
+    return (folder / "vault.sqlite").exists()
+
+
+def _is_same(folder: Path, home_path: Path) -> bool:
+    return folder.resolve() == home_path.resolve()
 
 
 def _ask_to_join(

@@ -143,8 +143,7 @@ class _Made:
 def _settle(home: Home, member_id: str, vault: Path | None, *, sandbox: bool) -> None:
     """Say whose home it is to be; on disk it stands later. HomeError if somebody lives there."""
     check_id(member_id, "member id")
-    if home.config.member_id is not None:
-        raise HomeError(f"{home.config.member_id} lives in this home already", "choose another home")
+    home.check_free()
     place = None if vault is None else str(vault.resolve())
     home.config = msgspec.structs.replace(home.config, member_id=member_id, vault=place, sandbox=sandbox)
 

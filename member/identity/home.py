@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from keys.custody.files import CustodyError, make_private_folder, write_private_file
-from keys.custody.new_home import is_unfinished
+from keys.custody.new_home import clear_unfinished, is_unfinished
 from member.errors import HomeError
 from member.identity.vault_folder import VaultFolder
 from member.next_steps import Act, Next
@@ -84,7 +84,17 @@ class Home:
             make_private_folder(path)
         except CustodyError as error:
             raise HomeError(str(error)) from error
+        return cls.find(path)
+
+    @classmethod
+    def find(cls, path: Path) -> Self:
+        """The home at `path` as it stands, or as it would be made; nothing is made."""
         return cls(path, _read_config(path) if (path / _CONFIG).exists() else Config())
+
+    def check_free(self) -> None:
+        """HomeError if a member lives here."""
+        if self.config.member_id is not None:
+            raise HomeError(f"{self.config.member_id} lives in this home already", "choose another home: --home DIR")
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -150,6 +160,12 @@ class Home:
         folder = self.path / "rejected"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder / f"{submission_id}{REPORT_NAME}"
+
+    def remove_mark_of_vault(self) -> None:
+        """Remove the mark of a vault being made for this home: the home is whole, so the vault is."""
+        if self.config.vault is not None:
+            with suppress(CustodyError, OSError):  # it is another's, or out of reach: not for this command to say
+                clear_unfinished(Path(self.config.vault), self.path, is_whole=True)
 
     def remove_old_reports(self, now: datetime) -> None:
         """Remove what was refused and last changed longer ago than the setting `rejected_days` says, and what a killed

@@ -3,6 +3,7 @@
 vault.sqlite           the vault, sealed under the vault key
 people/NAME.wrap       the vault key, sealed to a key that lies in that person's home
 joining/NAME.json      a new representative's request, until somebody who has the vault key lets it in
+.unfinished            while the vault is being made: for which home (keys.custody.new_home)
 
 Rules, in order:
 1. Nothing here opens anything by itself: whoever steals the folder has no passphrase to try.

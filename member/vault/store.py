@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from keys.custody.making import about_to_make_database, did_not_make
 from member.errors import VaultError, VaultTamperedError, WrongKeyError
 from member.next_steps import Act, Next
 from member.vault import schema
@@ -50,10 +51,12 @@ class Vault:
     @classmethod
     def create(cls, path: Path, vault_key: bytes, member_id: str, mode: int = 0o600) -> Self:
         """Make a new vault at `path`, with a mode that its side files get too. VaultError if something is there."""
+        about_to_make_database(path)
         try:
             path.touch(mode=0o600, exist_ok=False)
             path.chmod(mode)
         except FileExistsError:
+            did_not_make(path)
             raise VaultError(f"there is a vault at {path} already", "choose another home") from None
         vault = cls(schema.connect(path), VaultCipher(vault_key))
         schema.create_tables(vault.connection)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from keys.custody.new_home import whole_home
+from keys.custody.new_home import is_unfinished, whole_home
 from keys.signatures.ed25519 import SigningKey
 from keys.signatures.urls import canonical_url
 from keys.statements.fingerprints import in_fours
@@ -40,17 +40,24 @@ def registrar() -> None:
 def init(session: Session, registrar_id: str, passphrase_file: Path | None) -> Shown:
     """Make a registrar's key. The home may be a member's too."""
     check_id(registrar_id, "registrar id")
+    if not is_unfinished(session.home_path):
+        _check_keyless(Home.find(session.home_path))
+    file = None if passphrase_file is None else passphrase_file.resolve()
+    passphrase = passphrase_of(REGISTRAR, file, confirm=True)
     with whole_home(session.home_path):
         home = Home.make(session.home_path)
-        if home.config.registrar is not None:
-            raise HomeError(f"the registrar {home.config.registrar.registrar_id} has its key in this home already")
-        file = None if passphrase_file is None else passphrase_file.resolve()
+        _check_keyless(home)
         key = SigningKey.generate()
-        lock_registrar(home, key, passphrase_of(REGISTRAR, file, confirm=True))
+        lock_registrar(home, key, passphrase)
         public = to_base64(key.public_bytes)
         home.save(registrar=LocalRegistrar(registrar_id, public, None if file is None else str(file)))
     document = {"registrar_id": registrar_id, "public_key": public}
     return Shown(document, f"registrar {registrar_id}\npublic key {public}")
+
+
+def _check_keyless(home: Home) -> None:
+    if home.config.registrar is not None:
+        raise HomeError(f"the registrar {home.config.registrar.registrar_id} has its key in this home already")
 
 
 @registrar.command(

@@ -65,6 +65,7 @@ class Session:
         """The home, which must exist. Its reports of rejected rows are removed in time."""
         home = Home.open(self.home_path)
         home.remove_old_reports(self.around.clock())
+        home.remove_mark_of_vault()
         return home
 
     @cached_property

@@ -150,7 +150,7 @@ def test_what_was_killed_is_neither_opened_nor_in_the_way(run: Run, options: tup
     home = tmp_path / "home"
     script = (
         "import os, signal, sys, exchange.operations.set_up as made\n"
-        "made._draft_own_statement = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "made.propose_statement = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from exchange.programs.commands import run_program\nfrom exchange.programs.cli import ERRORS, program\n"
         "run_program(program, sys.argv[1:], ERRORS)\n"
     )
@@ -159,7 +159,11 @@ def test_what_was_killed_is_neither_opened_nor_in_the_way(run: Run, options: tup
     assert (home / "config.toml").exists()
     code, done = run("--home", home, "log", "status")
     assert (code, "was left half made" in done["error"]["detail"]) == (1, True)
+    (home / "my-notes.txt").write_text("kept")
     assert run("--home", home, "init", *options)[0] == 0
+    assert (home / "my-notes.txt").exists()
+    assert not list(home.rglob(".*"))
+    assert len(run("--home", home, "proposal", "list")[1]["proposals"]) == 1
     assert run("--home", home, "log", "status")[0] == 0
 
 
