@@ -26,6 +26,7 @@ _SEPARATORS = re.compile(r"[\s./:_-]+")
 _IBAN_SEPARATORS = re.compile(r"[\s._/:-]+")
 _IBAN_LABELS = ("IBANNUMMER", "IBANNUMBER", "IBANNO", "IBANNR", "IBAN")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")  # 15 characters (Norway) to 34
+_BANK_AND_ZEROS = re.compile(r"[A-Z]{4}0{8,}")
 _SORT_CODE_IBAN = re.compile(r"(?:GB|IE)[0-9]{2}[A-Z0-9]{4}([0-9]{14})")
 _SORT_CODE_FIRST = re.compile(r"([0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{2} [0-9]{2} [0-9]{2})[\s:/_-]+(.+)")
 _NINE_AFTER_SIX = re.compile(r"([0-9]{6})([0-9]{9})")
@@ -174,6 +175,8 @@ def iban_number(text: str) -> str:
         raise NormalisationError("the check digits of the IBAN are wrong", "look for a mistyped or missing character")
     refuse_second_form(number[2:4], "IBAN", "account")
     refuse_filler(number[4:])
+    if _BANK_AND_ZEROS.fullmatch(number[4:]):
+        raise placeholder()
     refuse_wrong_national_check(number)
     return number
 

@@ -15,7 +15,7 @@ import idna
 from member.normalise.circumstances import Circumstances
 from member.normalise.common import MAIL_PROVIDERS
 from member.normalise.outcome import Canonical, NormalisationError
-from member.normalise.placeholders import refuse_address, refuse_word
+from member.normalise.placeholders import refuse_address, refuse_domain, refuse_word
 from member.normalise.text import with_plain_hyphens
 from schemas.terms import IndicatorType
 
@@ -46,7 +46,9 @@ _LONGEST_NAME = 253  # RFC 1035 section 2.3.4, without the root's dot
 
 def domain(text: str, _: Circumstances) -> Canonical:
     """The host of an address: scheme, user, port, path, query, one final dot and one leading `www.` or `*.` dropped."""
-    return Canonical(IndicatorType.DOMAIN.value, text if _is_plain_domain(text) else _host(with_plain_hyphens(text)))
+    host = text if _is_plain_domain(text) else _host(with_plain_hyphens(text))
+    refuse_domain(host)
+    return Canonical(IndicatorType.DOMAIN.value, host)
 
 
 def host_and_path(text: str) -> tuple[str, str]:

@@ -12,11 +12,12 @@ from member.normalise.company_registers import in_the_registers_form
 from member.normalise.countries import COUNTRIES
 from member.normalise.numbers import refuse_scientific, without_decimals
 from member.normalise.outcome import Canonical, NormalisationError
-from member.normalise.placeholders import is_placeholder, placeholder, refuse_word
+from member.normalise.placeholders import is_placeholder, placeholder, refuse_filler, refuse_word
 from member.normalise.text import with_plain_hyphens
 from schemas.terms import IndicatorType
 
 _LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
+_TEST = re.compile("TEST")
 _LEI_SEPARATORS = re.compile(r"[\s-]+")
 _COMPANY = re.compile(r"([A-Za-z]{2})\s*:(.*)", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"[0-9A-Z]+")
@@ -53,7 +54,7 @@ _UK_PREFIXES = frozenset(
     """.split()  # noqa: SIM905
 )
 """Companies House, "Uniform resource identifiers (URI) customer guide", and OE for overseas entities."""
-_FILLER = re.compile(r"[A-Z]{0,4}0+|9{6,}")
+_FILLER = re.compile(r"[A-Z]{0,4}0+|9{6,}|([0-9])\1{7,}|12345678")
 
 
 def lei(text: str, _: Circumstances) -> Canonical:
@@ -71,6 +72,9 @@ def lei(text: str, _: Circumstances) -> Canonical:
     if mod_97_10.checksum(code) != 1:
         raise NormalisationError("the check digits of the LEI are wrong", "look for a mistyped character")
     refuse_second_form(code[-2:], "LEI", "entity")
+    refuse_filler(code[:-2])
+    if set(_TEST.split(code[:-2])) <= {"", "T", "TE", "TES"}:
+        raise placeholder()
     return Canonical(IndicatorType.LEI.value, code)
 
 

@@ -18,7 +18,7 @@ import unicodedata
 from member.normalise.birth_dates import birth_date
 from member.normalise.circumstances import Circumstances
 from member.normalise.outcome import Canonical, NormalisationError
-from member.normalise.placeholders import refuse_nobody, refuse_word
+from member.normalise.placeholders import placeholder, refuse_nobody, refuse_word
 from member.normalise.text import CodePointTable, refuse_formula, refuse_sheet_error, without_diacritics
 from schemas.terms import IndicatorType
 
@@ -156,6 +156,8 @@ def person(text: str, circumstances: Circumstances) -> Canonical:
         raise NormalisationError("no name before the date of birth", _EXPECTED)
     born = birth_date(birth.strip(" \t\n'\""), circumstances.today())
     refuse_nobody(name, key, born)
+    if TITLES.issuperset(key.split()):
+        raise placeholder()
     return Canonical(IndicatorType.PERSON.value, f"{key}|{born}")
 
 

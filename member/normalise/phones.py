@@ -31,6 +31,8 @@ _SEPARATORS = re.compile(r"[\s./()\[\]-]+")
 _DATE = re.compile(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}")
 _IP_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})")
 _SECOND_NUMBER = re.compile(r"(.*?[0-9])\s*/\s*([0-9]{1,4})(?:\s*/\s*[0-9]{1,4})*\Z")
+_FILLED_IN = frozenset({"441234567890", "447123456789", "447000000000"})
+"""British numbers that forms show as an example. Elsewhere figures in order are somebody's number."""
 _SHORTEST, _LONGEST = 7, 15
 _FEWEST_FILLERS = 6
 _CURE = "write it with + and its country code, such as +44 20 7946 0123"
@@ -193,14 +195,19 @@ def _is_plain(digits: str) -> bool:
         return False
     lengths, trunk = _plan(code)
     national = digits[len(code) :]
-    return len(national) in lengths and not _without_trunk(code, trunk, national) and len(set(national)) > 1
+    return (
+        len(national) in lengths
+        and not _without_trunk(code, trunk, national)
+        and len(set(national)) > 1
+        and digits not in _FILLED_IN
+    )
 
 
 def _unfilled(digits: str) -> str:
     """The digits. NormalisationError for one figure over and over behind the country code."""
     code = _country_code(digits) or ""
     national = digits[len(code) :]
-    if len(national) >= _FEWEST_FILLERS and len(set(national)) == 1:
+    if (len(national) >= _FEWEST_FILLERS and len(set(national)) == 1) or digits in _FILLED_IN:
         raise placeholder()
     return digits
 

@@ -23,7 +23,7 @@ UNKNOWNPERSON FNU LNU DITTO ASABOVE SAMEASABOVE SEEABOVE SEEBELOW SEENOTES VARIO
 CLOSEDACCOUNT DONOTUSE JOINTACCOUNT ACCOUNTHOLDER DATAMISSING MISSINGDATA DONOTCONTACT OCCUPIER THEOCCUPIER
 HOUSEHOLDER CUSTOMER CUSTOMERNAME CLIENT CLIENTNAME REFUSED DECLINED EXEMPT NAME FULLNAME YOURNAME FIRSTNAME LASTNAME
 FORENAME SURNAME FIRSTLAST FIRSTNAMELASTNAME LASTNAMEFIRSTNAME USERNAME FORENAMESURNAME SURNAMEFORENAME EXDIRECTORY
-LOREMIPSUM ASDF ASDFGH QWERTY FOOBAR ABC ABCD ABCDE ABCDEF
+SELF SAME BENEFICIARY NN LOREMIPSUM ASDF ASDFGH QWERTY FOOBAR ABC ABCD ABCDE ABCDEF
 UNBEKANNT KEIN KEINE KEINER KEINEANGABE KEINEANGABEN OHNEANGABE NICHTBEKANNT NICHTVORHANDEN NICHTVERFÜGBAR ENTFÄLLT
 INCONNU INCONNUE NÉANT AUCUN AUCUNE SANSOBJET SANSNOM NONRENSEIGNÉ NONCOMMUNIQUÉ NONDISPONIBLE NONAPPLICABLE NONCONNU
 ENCOURS PASDENOM
@@ -43,7 +43,8 @@ TIDAKADA TIDAKDIKETAHUI TIADA KHÔNGCÓ KHÔNGRÕ KHÔNGBIẾT
 NAME_PAIRS = frozenset({
     "FIRST LAST NAME", "DOE JOHN", "DOE JANE", "A N OTHER", "AVAILABLE NOT", "KNOWN NOT", "APPLICABLE NOT", "NAME NO",
     "GIVEN NOT", "NOT PROVIDED", "NOT STATED", "NOT RECORDED", "BLOGGS JOE", "MAX MUSTERMANN", "ERIKA MUSTERMANN",
-    "NESCIO NOMEN", "MICKEY MOUSE", "BAR FOO",
+    "NESCIO NOMEN", "MICKEY MOUSE", "BAR FOO", "PERSON TEST", "NAME TEST", "BABY BOY", "BABY GIRL", "CHILD MINOR",
+    "BLOGGS FRED", "N",
 })  # fmt: skip
 """Whole names of several words, each once and sorted as in name keys."""
 
@@ -73,6 +74,8 @@ def _folded(text: str) -> str:
 WORDS = frozenset(_folded(word) for word in _WORDS.split())
 """In capitals, without spaces, signs and diacritics."""
 
+_NO_MAIL_ANYWHERE = frozenset({"NONE", "NOEMAIL", "NOTANEMAIL", "NOEMAILADDRESS"})
+_NO_DOMAINS = frozenset({"none.com", "unknown.com"})
 _NOBODYS_MAIL = frozenset({"NONE", "UNKNOWN", "NOTKNOWN", "NULL", "UNDEFINED", "NA", "TEST", "INCONNU", "UNBEKANNT"})
 _HOST_WORDS = WORDS | {"EXAMPLE", "EMAIL", "MAIL", "NO", "NOREPLY", "DOMAIN", "INVALID", "LOCALHOST"} | _NO_MAIL
 _LOCAL_WORDS = WORDS | {"NO", "NOREPLY", "YOUR", "YOUREMAIL", "USER", "EMAIL", "SOMEONE", "EXAMPLE", "123"} | _NO_MAIL
@@ -111,7 +114,7 @@ def refuse_nobody(name: str, key: str, birth: str) -> None:
 def refuse_address(local: str, host: str, *, is_shared: bool) -> None:
     """NormalisationError for addresses such as none@none.com; `is_shared`: anybody may have one at this host."""
     who, where = _folded(local), _folded(host.split(".", 1)[0])
-    if who in _NO_MAIL and (is_shared or where in _HOST_WORDS):
+    if who in _NO_MAIL_ANYWHERE or (who in _NO_MAIL and (is_shared or where in _HOST_WORDS)):
         raise placeholder()
     if who in _LOCAL_WORDS and where in _HOST_WORDS | {who}:
         raise placeholder()
@@ -126,3 +129,9 @@ def placeholder() -> NormalisationError:
     return NormalisationError(
         "a placeholder, which says that there is no value", "leave the row out, or take the value from its source"
     )
+
+
+def refuse_domain(host: str) -> None:
+    """NormalisationError for domains that stand where none is known."""
+    if host in _NO_DOMAINS:
+        raise placeholder()

@@ -51,7 +51,7 @@ def test_the_ways_to_write_a_number_are_one_form(canonical: str, written: list[s
         ("BR:191", "leading zero"),
         ("HK:685974", "leading zero"),
         ("HK:71809722001", "11 digits"),
-        ("IE:12345678", "8 digits"),
+        ("IE:23456789", "8 digits"),
         ("LU:12345", "without its section"),
         ("DE:12345", "without its register"),
         ("AT:FN 123456", "letter behind the number"),

@@ -201,7 +201,7 @@ def test_apostrophes_and_titles_do_not_tell_persons_apart(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("Mr Omari", "OMARI"), ("Lord John", "JOHN LORD"), ("Mr", "MR"), ("J.R. Example", "EXAMPLE J R")]
+    ("name", "key"), [("Mr Omari", "OMARI"), ("Lord John", "JOHN LORD"), ("J.R. Example", "EXAMPLE J R")]
 )
 def test_a_title_goes_only_when_a_name_remains(name: str, key: str) -> None:
     assert form_of("person", f"{name}|1980-01-31") == f"{key}|1980-01-31"
