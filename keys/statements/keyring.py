@@ -255,10 +255,11 @@ class Keyring:
     def _check_and_place(self, statement: AnyStatement) -> None:
         match statement:
             case MemberStatement():
+                held = self._members.get(statement.member_id)
                 spent = self._spent_keys.get(statement.member_id, frozenset())
-                if statement.member_id in self._members:
-                    self._before.setdefault(statement.member_id, []).append(self._members[statement.member_id])
-                self._spent_keys[statement.member_id] = _spend(spent, self._members.get(statement.member_id), statement)
+                self._spent_keys[statement.member_id] = _spend(spent, held, statement)
+                if held is not None:
+                    self._before.setdefault(statement.member_id, []).append(held)
                 self._members[statement.member_id] = statement
             case GroupStatement():
                 self._groups[statement.group_id] = statement

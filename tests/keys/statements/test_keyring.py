@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -124,6 +124,16 @@ def test_the_newer_statement_wins_and_the_older_does_not_come_back(keyring: Keyr
     assert keyring.member("a").state is MemberState.SUSPENDED
     assert keyring.next_sequence("member", "a") == 3
     assert keyring.next_sequence("member", "b") == 1
+
+
+def test_a_refused_statement_does_not_change_what_was_stated_before(keyring: Keyring) -> None:
+    revoked = dataclasses.replace(MEMBER.revoked(), issued_at=ISSUED + timedelta(days=1))
+    for statement in (MEMBER.statement, revoked):
+        keyring.add(sign(statement))
+    later = ISSUED + timedelta(days=2)
+    assert _reason(keyring, dataclasses.replace(MEMBER.statement, sequence=3, issued_at=later)) == "inconsistent"
+    assert keyring.member_at("a", ISSUED) == MEMBER.statement
+    assert keyring.member_at("a", later) == revoked
 
 
 def test_the_same_statement_again_changes_nothing(keyring: Keyring) -> None:
