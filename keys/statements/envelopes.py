@@ -15,7 +15,6 @@ What a newer statement may change is the keyring's business (keys/statements/key
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from keys.signatures.strict import (
     require_time,
 )
 from schemas.statements import EnvelopeSignature, StatementEnvelope
-from schemas.values.canonical import canonical_json, parse_canonical_json
+from schemas.values.canonical import canonical_json, parse_canonical_json, parse_unambiguous_json
 from schemas.values.encoding import from_base64, to_base64
 
 PAYLOAD_TYPE = "application/vnd.exchange.statement+json"
@@ -142,11 +141,11 @@ class Root:
         except OSError as error:
             raise StatementError("malformed", f"{path} cannot be read: {error.strerror}") from None
         try:
-            return cls.parse(json.loads(data))
+            return cls.parse(parse_unambiguous_json(data))
         except StatementError:
             raise
         except (ValueError, RecursionError):
-            raise StatementError("malformed", f"{path} is not JSON") from None
+            raise StatementError("malformed", f"{path} is not JSON, or has a field twice") from None
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object."""

@@ -7,7 +7,6 @@ force, so that the differences show off line. A file of signatures is `{"envelop
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from member.errors import AnswerError, UsageError
 from member.next_steps import Act, Next
 from member.statements.proposals import ReadProposal, in_order, read_proposal
 from schemas.statements import StatementEnvelope
-from schemas.values.canonical import canonical_json
+from schemas.values.canonical import canonical_json, parse_unambiguous_json
 from schemas.values.encoding import to_base64
 
 _MAX_FILE_BYTES = 64 << 20
@@ -68,7 +67,7 @@ def read_proposals_file(path: Path) -> ProposalsFile:
     """What a file of proposals, or a draft, holds. UsageError if it is neither."""
     data = _read(path)
     try:
-        document = require_object(json.loads(data))
+        document = require_object(parse_unambiguous_json(data))
         if "proposals" in document:
             return msgspec.convert(document, ProposalsFile)
         payload = canonical_json(document)

@@ -55,6 +55,20 @@ def parse_canonical_json(data: bytes) -> Any:
     return value
 
 
+def parse_unambiguous_json(data: bytes) -> Any:
+    """The value of JSON that a person may read beside the program. ValueError where it is not JSON, and where an object
+    has a field twice: who reads it by eye may take the other for what counts.
+    """
+    return json.loads(data, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a field stands in an object twice")
+    return value
+
+
 def digest(value: Any) -> bytes:
     """SHA-256, 32 bytes, of the canonical form."""
     return hashlib.sha256(canonical_json(value)).digest()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from keys.oprf.threshold import deal
+from keys.statements.envelopes import Root
 from keys.statements.keyring import (
     AnyStatement,
     EpochState,
@@ -151,6 +153,17 @@ def test_sequences_of_different_subjects_are_apart(keyring: Keyring) -> None:
     keyring.add(sign(MEMBER.changed()))
     keyring.add(sign(make_member("b").statement))
     assert keyring.member("b").sequence == 1
+
+
+def test_a_file_of_registrars_says_each_thing_once(tmp_path: Path) -> None:
+    """Who reads the first quorum by eye would compare another root."""
+    path = tmp_path / "registrars.json"
+    written = canonical_json(make_root().to_wire()).decode()
+    path.write_text(written)
+    assert Root.load(path) == make_root()
+    path.write_text('{"quorum":3,' + written[1:])
+    with pytest.raises(StatementError, match="a field twice"):
+        Root.load(path)
 
 
 # -- epochs
