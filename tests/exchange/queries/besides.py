@@ -28,6 +28,7 @@ from exchange.membership import store as membership
 from exchange.membership.statements import (
     list_collecting_about,
     list_newest_effective,
+    other_exchange,
     remove_signatures_of_others,
 )
 from exchange.operations.measures import read_measures
@@ -64,6 +65,7 @@ BESIDES: tuple[Callable[[Session], object], ...] = (
     list_newest_effective,
     lambda session: list_newest_effective(session, "epoch"),
     lambda session: list_collecting_about(session, "member", "a"),
+    lambda session: other_exchange(session, "uk"),
     lambda session: remove_signatures_of_others(session, ["necc"]),
     lambda session: membership.save_member(session, session.get_one(membership.Member, "a"), []),
     lambda session: membership.save_epoch(session, membership.KeyEpoch(epoch=1, state="current")),
